@@ -1,0 +1,134 @@
+//! A DAG as it is stored and sent: complete, with every default applied, and
+//! free of indices. [`super::graph::Dag`] is the same, compiled.
+//!
+//! A definition is a value: two files that mean the same give equal
+//! definitions, and its content hash names a DAG version.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ids::{DagId, PoolName, QueueName, TaskId};
+use super::limit::Limit;
+use super::operator::Operator;
+use super::schedule::Schedule;
+use super::time::{Time, seconds};
+use super::trigger::TriggerRule;
+
+/// Everything that a DAG file says about one DAG.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DagDefinition {
+    pub dag_id: DagId,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub doc_md: Option<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The DAG file, relative to the DAGs folder.
+    pub file: String,
+    pub schedule: Schedule,
+    /// The zone in which a cron schedule ticks.
+    pub timezone: Tz,
+    #[serde(default)]
+    pub start_date: Option<Time>,
+    #[serde(default)]
+    pub end_date: Option<Time>,
+    pub catchup: bool,
+    pub max_active_runs: Limit,
+    pub max_active_tasks: Limit,
+    pub max_active_tasks_scope: TaskLimitScope,
+    #[serde(default, with = "seconds::option")]
+    pub dagrun_timeout: Option<Duration>,
+    /// `None`: `[core] dags_are_paused_at_creation` decides.
+    #[serde(default)]
+    pub is_paused_upon_creation: Option<bool>,
+    /// Defaults of the run's parameters; a trigger's conf overrides them.
+    #[serde(default)]
+    pub params: serde_json::Map<String, Value>,
+    /// Extra folders for template files, relative to the DAG file's folder.
+    #[serde(default)]
+    pub template_searchpath: Vec<String>,
+    pub tasks: Vec<TaskDefinition>,
+}
+
+/// Over what `max_active_tasks` counts: the two eras of Airflow differ (SCHEDULING §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskLimitScope {
+    /// Airflow 2, and the old names `concurrency` and `dag_concurrency` for ever.
+    AllRuns,
+    /// Airflow 3.
+    EachRun,
+}
+
+/// Everything that a DAG file says about one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskDefinition {
+    pub task_id: TaskId,
+    pub operator: Operator,
+    /// The class or type as the author wrote it, for people: `BashOperator`.
+    pub operator_name: String,
+    /// Direct upstream tasks, in the order of the file.
+    #[serde(default)]
+    pub upstream: Vec<TaskId>,
+    pub trigger_rule: TriggerRule,
+    pub owner: String,
+    pub retries: u32,
+    #[serde(with = "seconds")]
+    pub retry_delay: Duration,
+    /// `None`: every delay is `retry_delay`. `Some(2.0)` is Airflow's `True`.
+    #[serde(default)]
+    pub retry_exponential_backoff: Option<f64>,
+    #[serde(default, with = "seconds::option")]
+    pub max_retry_delay: Option<Duration>,
+    #[serde(default, with = "seconds::option")]
+    pub execution_timeout: Option<Duration>,
+    pub pool: PoolName,
+    pub pool_slots: u32,
+    pub priority_weight: i32,
+    pub weight_rule: WeightRule,
+    pub queue: QueueName,
+    #[serde(default)]
+    pub start_date: Option<Time>,
+    #[serde(default)]
+    pub end_date: Option<Time>,
+    pub do_xcom_push: bool,
+    #[serde(default)]
+    pub doc_md: Option<String>,
+    #[serde(default)]
+    pub params: serde_json::Map<String, Value>,
+}
+
+/// How a task's priority follows from its own weight and its neighbours'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightRule {
+    /// Its own weight and that of everything transitively downstream.
+    #[default]
+    Downstream,
+    /// Its own weight and that of everything transitively upstream.
+    Upstream,
+    /// Its own weight alone.
+    Absolute,
+}
+
+impl WeightRule {
+    pub const ALL: [Self; 3] = [Self::Downstream, Self::Upstream, Self::Absolute];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Downstream => "downstream",
+            Self::Upstream => "upstream",
+            Self::Absolute => "absolute",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == word)
+    }
+}

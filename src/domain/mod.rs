@@ -1,0 +1,20 @@
+//! What is true: the nouns of scheduling and the rules that hold between them.
+//!
+//! Nothing here does IO, awaits, reads a clock, draws a random number or makes
+//! an id: time and randomness are arguments. Nothing here knows an actor, a
+//! database or a broker.
+
+pub mod attempt;
+pub mod blocker;
+pub mod dag;
+pub mod graph;
+pub mod ids;
+pub mod limit;
+pub mod operator;
+pub mod problem;
+pub mod retry;
+pub mod run;
+pub mod schedule;
+pub mod state;
+pub mod time;
+pub mod trigger;
