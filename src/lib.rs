@@ -1,3 +1,5 @@
 #![forbid(unsafe_code)]
 
 pub mod domain;
+pub mod protocol;
+pub mod store;
