@@ -2,4 +2,5 @@
 
 pub mod domain;
 pub mod protocol;
+pub mod scheduler;
 pub mod store;
