@@ -93,7 +93,8 @@ pub(super) fn claim(rank: Rank, dialect: Dialect, order: Order, written: Vec<Wri
             let one = &written[n];
             let old_name = (name != key.name).then_some(name);
             if let Some(old) = old_name {
-                claimed.old_names.entry(old).or_insert_with(|| old_name_warning(old, key, one));
+                let beaten = claimed.layer.settings.contains_key(&key.name);
+                claimed.old_names.entry(old).or_insert_with(|| old_name_warning(old, key, one, beaten));
             }
             claimed.layer.settings.entry(key.name).or_insert_with(|| Setting {
                 given: form.given(one.text.clone()),
@@ -116,8 +117,13 @@ fn candidates(key: &Key, order: Order) -> Vec<(Name, Form)> {
     }
 }
 
-fn old_name_warning(old: Name, key: &Key, one: &Written) -> Problem {
-    Problem::warning(one.origin.place(), format!("{old} is the old name of {}", key.name))
+fn old_name_warning(old: Name, key: &Key, one: &Written, beaten: bool) -> Problem {
+    let place = one.origin.place();
+    if beaten {
+        let message = format!("{old} is the old name of {}, which is set as well and counts", key.name);
+        return Problem::warning(place, message).hint("remove the old one");
+    }
+    Problem::warning(place, format!("{old} is the old name of {}", key.name))
         .hint("the old name goes on working; rename it to be rid of this warning")
 }
 

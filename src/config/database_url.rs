@@ -338,4 +338,27 @@ mod tests {
             assert!(!message.contains("hunter2"), "{message}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_percent_encoded_comes_back_and_the_password_stays_hidden(
+            user in "\\PC{1,12}", password in "[a-z]{3}\\PC{1,12}QzX", name in "\\PC{1,12}",
+        ) {
+            let text = format!("postgresql://{}:{}@host:5432/{}", encode(&user), encode(&password), encode(&name));
+            let url = DatabaseUrl::parse(&text).unwrap();
+            let shown = format!("{url} {url:?}");
+            proptest::prop_assert!(!shown.contains("QzX"));
+            let again = DatabaseUrl::parse(url.sqlx_url().reveal()).unwrap();
+            proptest::prop_assert_eq!(&again, &url);
+            let DatabaseUrl::Postgres(server) = again else { panic!("{url}") };
+            proptest::prop_assert_eq!(server.user, Some(user));
+            proptest::prop_assert_eq!(server.password, Some(Secret::new(password)));
+            proptest::prop_assert_eq!(server.database, Some(name));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "(sqlite|postgresql|mysql|x)?(:|//|/|@|\\[|\\]|\\?|&|=|%|é|a1){0,12}") {
+            let _ = DatabaseUrl::parse(&text);
+        }
+    }
 }

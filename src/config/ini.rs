@@ -124,6 +124,9 @@ fn resolve(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     fn values(text: &str) -> Vec<(String, String, u32)> {
@@ -148,6 +151,41 @@ mod tests {
             ]
             .map(|(name, value, line)| (name.to_owned(), value.to_owned(), line))
         );
+    }
+
+    /// Asks Python's own parser.
+    fn as_python_reads_it(text: &str) -> Vec<(String, String)> {
+        let program = "import configparser, json, sys\n\
+                       parser = configparser.ConfigParser()\n\
+                       parser.read_string(sys.stdin.read())\n\
+                       print(json.dumps([(s + '.' + k, v) for s in parser.sections() for k, v in parser[s].items()]))";
+        let mut python = Command::new("python3")
+            .args(["-c", program])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("these tests need python3");
+        python.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = python.wait_with_output().unwrap();
+        assert!(output.status.success(), "python3 does not read this text");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn python_itself_reads_the_same() {
+        let odd = "# top\n[a b]\nKey : one = two\n\tx\n\ty\n\n# in between\n\tz\n  deeper = 1\n  same=2\n\n[c]\n\
+                   e=\nf = %(g)s/%%d\ng = ; kept # kept\n[a b]x\n";
+        for text in [include_str!("tests/airflow2.cfg"), odd.trim_end_matches("[a b]x\n")] {
+            let ours: Vec<_> = values(text).into_iter().map(|(name, value, _)| (name, value)).collect();
+            assert_eq!(ours, as_python_reads_it(text));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(\\[?[a-c%()=: \t\n#;é]{0,6}\\]?\n?){0,20}") {
+            let _ = read(&text);
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn load(environment: &Environment, flags: &[Flag]) -> Result<Loaded, ConfigE
         let written = variables::read(environment, prefix);
         gathered.add(claim(rank, dialect, Order::NameByName, written), "the environment");
     }
-    gathered.layers.push(flag_layer(flags));
+    gathered.layers.push(flag_layer(flags)?);
     let Gathered { mut layers, mut problems, old_names, .. } = gathered;
     problems.extend(old_names.into_values());
     expand_all(&mut layers, environment, &mut problems);
@@ -122,14 +122,15 @@ fn ignored_problem(source: &str, ignored: &[String]) -> Option<Problem> {
     Some(Problem::warning(Place::file(source), message))
 }
 
-fn flag_layer(flags: &[Flag]) -> Layer {
+fn flag_layer(flags: &[Flag]) -> Result<Layer, ConfigError> {
     let mut layer = Layer::new(Rank::Flags);
-    for flag in flags {
-        let origin = Origin::Flag(flag.flag.clone());
-        let setting = Setting { given: Given::Text(flag.value.clone()), origin, old_name: None };
-        layer.settings.insert(flag.name, setting);
+    for Flag { name, value, flag } in flags {
+        let key = find(name.section, name.key)
+            .ok_or_else(|| ConfigError::internal(format!("the flag {flag} sets {name}, which is no key")))?;
+        let setting = Setting { given: Given::Text(value.clone()), origin: Origin::Flag(flag.clone()), old_name: None };
+        layer.settings.insert(key.name, setting);
     }
-    layer
+    Ok(layer)
 }
 
 /// Replaces `$VAR` and `~`, but not in what a shell expanded already and not in commands.
@@ -162,7 +163,10 @@ fn fetch_secrets(layers: &mut [Layer], problems: &mut Vec<Problem>) {
             };
             match outcome {
                 Ok(text) => setting.given = Given::Text(text),
-                Err(message) => problems.push(Problem::error(setting.origin.place(), format!("{name}: {message}"))),
+                Err(message) => {
+                    let message = format!("{name}: {message}");
+                    problems.push(weighed(find(name.section, name.key), &setting.origin, message));
+                }
             }
             matches!(setting.given, Given::Text(_))
         });
@@ -249,12 +253,16 @@ fn misfit_problem(entry: &Entry, misfit: Misfit) -> Problem {
             (format!("expected {name} to be {expected}; got {got}"), hint)
         }
     };
-    let problem = match entry.key.effect {
-        Effect::Used => Problem::error(entry.origin.place(), message),
-        // A value that nothing reads cannot do harm, so it does not keep the program from starting.
-        Effect::Later | Effect::Never => Problem::warning(entry.origin.place(), message),
-    };
+    let problem = weighed(Some(entry.key), &entry.origin, message);
     Problem { hint, ..problem }
+}
+
+/// A value that nothing reads cannot do harm, so it does not keep the program from starting.
+fn weighed(key: Option<&Key>, origin: &Origin, message: String) -> Problem {
+    match key.map(|key| key.effect) {
+        Some(Effect::Later | Effect::Never) => Problem::warning(origin.place(), message),
+        Some(Effect::Used) | None => Problem::error(origin.place(), message),
+    }
 }
 
 fn settings(

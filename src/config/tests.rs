@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::config as config_crate;
+
 use crate::domain::dag::TaskLimitScope;
 use crate::domain::problem::Severity;
 
@@ -223,6 +225,23 @@ fn a_command_that_fails_or_is_not_allowed_is_said() {
 }
 
 #[test]
+fn a_secret_that_nothing_reads_yet_cannot_keep_the_program_from_starting() {
+    let machine = Machine::new()
+        .file("airflow.cfg", "[smtp]\nsmtp_password_secret = mail\n")
+        .variable("AIRFLOW__CORE__FERNET_KEY_CMD", "false");
+    let warnings = machine.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings.iter().any(|line| line.contains("[core] fernet_key: the command `false` failed")));
+    assert!(warnings.iter().any(|line| line.contains("[smtp] smtp_password: there is no secrets backend yet")));
+}
+
+#[test]
+fn a_flag_for_a_key_that_does_not_exist_is_a_mistake_of_ours_and_is_said() {
+    let machine = Machine::new().flag("core", "executer", "LocalExecutor");
+    assert!(machine.problems()[0].contains("sets [core] executer, which is no key"));
+}
+
+#[test]
 fn a_misspelt_key_in_our_file_is_an_error_with_its_place_and_what_was_meant() {
     for (text, expected) in [
         (
@@ -369,6 +388,13 @@ fn dag_concurrency_limits_a_dag_over_all_its_runs_in_either_era() {
     let machine = Machine::new().file("airflow.cfg", "[core]\nmax_active_tasks_per_dag = 5\ndag_concurrency = 6\n");
     let core = machine.load().config.settings().core.clone();
     assert_eq!((core.max_active_tasks_per_dag, core.max_active_tasks_scope), (5, TaskLimitScope::EachRun));
+    assert_eq!(
+        machine.warnings(),
+        [
+            "airflow.cfg, line 3: [core] dag_concurrency is the old name of [core] max_active_tasks_per_dag, which is set \
+          as well and counts (remove the old one)"
+        ]
+    );
 }
 
 #[test]
@@ -489,5 +515,3 @@ fn the_home_folder_is_the_first_of_four() {
     std::fs::create_dir(folder.path().join("dags")).unwrap();
     assert_eq!(home(&all[2..]), Ok((folder.path().to_path_buf(), HomeOrigin::CurrentFolder)));
 }
-
-use ::config as config_crate;
