@@ -207,8 +207,11 @@ impl Core {
             row.started_at = report.started_at.or(row.started_at);
         }
         row.note = attempt.message.clone();
+        // Written here and not when all is flushed: a retry may put the next attempt in its place before.
+        let last_word = attempt.clone();
         self.work.dirty_tasks.insert(at);
-        self.work.dirty_attempts.insert(at);
+        self.work.dirty_attempts.remove(&at);
+        self.write(Write::Attempt(last_word));
     }
 
     /// The wish that made it end is applied now (L9).

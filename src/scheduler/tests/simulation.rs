@@ -3,7 +3,7 @@
 //!
 //! One seed is one storm. A storm that breaks a rule prints its seed; run it
 //! again with `UPDRAFT_SEED=<seed> cargo test simulation`. How many storms are
-//! made is `UPDRAFT_STORMS` (default 3,000).
+//! made is `UPDRAFT_STORMS` (default 2,000).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::domain::graph::TaskIx;
 use crate::domain::ids::{AttemptId, Claim, DagId, Incarnation, PoolName, QueueName, RunKey, TaskId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::operator::Operator;
+use crate::domain::run::RunType;
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
 use crate::domain::trigger::{TriggerRule, UpstreamCounts, Verdict, evaluate};
 use crate::protocol::control::{Control, Trigger, TriggeredBy};
-use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
+use crate::protocol::work::{Beat, FromWorker, Online, Report, TaskMessage, ToWorker};
 use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, Settings, Ticket};
 use crate::store::write::{PoolRow, Write};
 
@@ -171,7 +172,7 @@ impl Storm {
             93..95 if !self.calm => self.change_a_file(),
             95..97 if !self.calm => self.crash(),
             97..98 if !self.calm => self.crash_a_worker(),
-            98..99 => self.resend(),
+            98..99 if !self.calm => self.resend(),
             _ => self.commit(),
         }
     }
@@ -358,6 +359,7 @@ impl Storm {
     fn control(&mut self) {
         let ids: Vec<DagId> = self.store.dags.keys().cloned().collect();
         let Some(dag) = ids.get(self.rng.usize(0..ids.len().max(1))).cloned() else { return };
+        let history = self.history(&dag);
         let control = if self.rng.bool() {
             Control::Pause { dag, paused: self.rng.bool() }
         } else {
@@ -371,7 +373,17 @@ impl Storm {
                 user: None,
             })
         };
-        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history: History::default() });
+        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history });
+    }
+
+    /// The shell looks when everything before is committed.
+    fn history(&mut self, dag: &DagId) -> History {
+        self.commit();
+        self.commit();
+        self.commit();
+        let now = RunType::Manual.run_id(self.now);
+        let same_id = self.store.runs.values().find(|run| run.dag_id == *dag && run.run_id == now);
+        History { same_id: same_id.map(|run| run.run_id.clone()), same_date: None }
     }
 
     fn change_a_file(&mut self) {
@@ -406,9 +418,22 @@ impl Storm {
         self.restart_worker(at);
     }
 
-    /// Unsettled reports and unanswered claims are repeated (W1); a lost Task comes again (L7).
+    /// Unsettled reports and unanswered claims are repeated (W1), and each worker
+    /// says what it holds (W8).
     fn resend(&mut self) {
         for worker in &self.workers {
+            let ended = worker.journal.iter().map(|report| (report.attempt, report.claim));
+            let held = worker.slots.iter().map(|(claim, slot)| match slot {
+                Slot::Claiming(task) | Slot::Running { task, .. } => (task.attempt, *claim),
+            });
+            self.mail.push(Mail::ToScheduler(FromWorker::Beat(Beat {
+                worker: worker.id,
+                incarnation: worker.incarnation,
+                seq: u64::from(self.step),
+                highest_n: worker.next_n,
+                held: held.chain(ended).collect(),
+                free_slots: 1,
+            })));
             for report in &worker.journal {
                 self.mail.push(Mail::ToScheduler(FromWorker::Finish(report.clone())));
             }
@@ -437,17 +462,28 @@ impl Storm {
             for _ in 0..20 {
                 self.step();
             }
-            if round % 5 == 0 {
+            if self.is_quiet() {
+                return;
+            }
+            if self.mail.is_empty() {
                 self.resend();
                 if self.settings.grant == Grant::ByClaim {
                     self.redispatch();
                 }
             }
-            if self.is_quiet() {
-                return;
-            }
-            assert!(round < 4_000, "I12 ends: still {} runs, {} messages", self.core.runs.len(), self.mail.len());
+            assert!(round < 4_000, "I12 ends: still {}", self.what_is_left());
         }
+    }
+
+    fn what_is_left(&self) -> String {
+        let tasks = self.core.runs.values().flat_map(|run| {
+            run.tasks.iter().map(|task| {
+                let attempt = task.attempt.as_ref().map(|attempt| attempt.state);
+                format!("{} {}: {} {attempt:?}\n", run.row.run_id, task.row.task_id, task.row.state)
+            })
+        });
+        let runs = self.core.runs.values().map(|run| format!("{} {}\n", run.row.run_id, run.row.state));
+        format!("{} messages\n{}{}", self.mail.len(), runs.collect::<String>(), tasks.collect::<String>())
     }
 
     /// L7: a queued attempt that nobody claimed is published again. The leader's timer comes with the broker.
@@ -510,7 +546,13 @@ impl Storm {
         assert!(row.state.is_finished(), "{task} of run {run} is {}", row.state);
         match verdict {
             Verdict::Run => assert!(row.try_number.0 > 0, "{task} was never tried and is {}", row.state),
-            Verdict::Decide(decision) => assert_eq!(row.state, decision.into(), "{task} of run {run}"),
+            // Rules decide at once, so a skip that came first stands although a failure came after it.
+            Verdict::Decide(_) => assert!(
+                row.try_number.0 == 0 && matches!(row.state, TaskState::Skipped | TaskState::UpstreamFailed),
+                "{task} of run {run} is {} after {} tries",
+                row.state,
+                row.try_number
+            ),
             Verdict::Wait => panic!("{task} of run {run} waits although all is over"),
         }
     }
@@ -573,7 +615,7 @@ fn no_storm_breaks_a_promise() {
     if let Some(seed) = number("UPDRAFT_SEED") {
         return storm(seed);
     }
-    for seed in 0..number("UPDRAFT_STORMS").unwrap_or(3_000) {
+    for seed in 0..number("UPDRAFT_STORMS").unwrap_or(2_000) {
         let result = std::panic::catch_unwind(|| storm(seed));
         if let Err(panic) = result {
             eprintln!("storm {seed} broke a promise; run it again with UPDRAFT_SEED={seed} cargo test no_storm");

@@ -185,7 +185,13 @@ impl ModelStore {
                 .map(|row| UnfinishedRun {
                     row: row.clone(),
                     tasks: self.tasks.values().filter(|task| task.run == row.key).cloned().collect(),
-                    attempts: self.attempts.values().filter(|attempt| attempt.run == row.key).cloned().collect(),
+                    attempts: self
+                        .attempts
+                        .values()
+                        .filter(open)
+                        .filter(|attempt| attempt.run == row.key)
+                        .cloned()
+                        .collect(),
                 })
                 .collect(),
             pools: self.pools.clone(),
