@@ -278,6 +278,19 @@ impl Core {
         self.timers.next()
     }
 
+    /// Runs in memory, and task instances that hold a place.
+    pub fn load(&self) -> (usize, u32) {
+        (self.runs.len(), self.admission.taken())
+    }
+
+    /// Claim numbers go on where the memory before had them: a claim is never reused inside an incarnation.
+    pub fn never_reuse_claims_of(&mut self, before: &Self) {
+        for (id, worker) in &mut self.workers {
+            let old = before.workers.get(id).filter(|old| old.row.incarnation == worker.row.incarnation);
+            worker.last_n = worker.last_n.max(old.map_or(0, |old| old.last_n));
+        }
+    }
+
     /// Follows every consequence until nothing more happens at this instant.
     pub(super) fn settle(&mut self, now: Time) {
         loop {

@@ -4,12 +4,14 @@
 //! Only the scheduler writes the state of runs and task instances. Nothing
 //! here starts a process or knows where a worker is.
 
+pub mod actor;
 mod admit;
 mod attempts;
 mod controls;
 pub mod core;
 mod dags;
 pub mod invariant;
+mod lookup;
 mod progress;
 mod reports;
 pub mod restore;

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Statement};
 
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::{DagId, RunKey, VersionNumber};
+use crate::domain::time::Time;
 
 use super::convert::{Reading, Unreadable};
 use super::entity::{attempt, dag, dag_run, pool, task_instance, worker};
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub workers: Vec<WorkerRow>,
     /// The number of the next new run.
     pub next_run: RunKey,
+    /// Logical dates beyond a DAG's newest scheduled interval that users' runs hold already.
+    pub taken_dates: Vec<(DagId, Time)>,
 }
 
 /// A version without the text of its file, which only people read.
@@ -54,6 +57,10 @@ const CURRENT_VERSIONS: &str = "SELECT d.dag_id, d.version, v.hash, v.definition
 const USED_VERSIONS: &str = "SELECT u.dag_id, u.version, v.hash, v.definition FROM (\
      SELECT DISTINCT r.dag_id, r.version FROM open_run o JOIN dag_run r ON r.id = o.id) u \
      LEFT JOIN dag_version v ON v.dag_id = u.dag_id AND v.version = u.version";
+
+/// By the unique index on (DAG, logical date), so only what lies ahead of the timetable is read.
+const TAKEN_DATES: &str = "SELECT r.dag_id, r.logical_date FROM dag d JOIN dag_run r ON r.dag_id = d.dag_id \
+     WHERE r.logical_date > COALESCE(d.last_interval_start, -9223372036854775808) AND r.run_type <> 'scheduled'";
 
 enum Failed {
     Database(DbErr),
@@ -102,7 +109,13 @@ impl Store {
             pools: rows(pool::Entity::find().all(&self.read).await?)?,
             workers: rows(worker::Entity::find().all(&self.read).await?)?,
             next_run: RunKey(newest.unwrap_or(0)).next(),
+            taken_dates: self.taken_dates(statement(TAKEN_DATES.to_owned())).await?,
         })
+    }
+
+    async fn taken_dates(&self, statement: Statement) -> Result<Vec<(DagId, Time)>, Failed> {
+        let rows = self.read.query_all_raw(statement).await?;
+        rows.iter().map(taken_date).collect()
     }
 
     async fn versions(&self, statement: Statement) -> Result<BTreeMap<(DagId, VersionNumber), LoadedVersion>, Failed> {
@@ -125,6 +138,12 @@ fn version(row: &QueryResult) -> Result<LoadedVersion, Failed> {
         hash: hash.ok_or_else(missing)?,
         definition: reading.json("definition", &definition.ok_or_else(missing)?)?,
     })
+}
+
+fn taken_date(row: &QueryResult) -> Result<(DagId, Time), Failed> {
+    let (dag_id, date): (String, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    let reading = Reading::new("dag_run", &dag_id);
+    Ok((reading.word(&dag_id)?, reading.time(date)?))
 }
 
 fn rows<M, R: TryFrom<M, Error = Unreadable>>(models: Vec<M>) -> Result<Vec<R>, Unreadable> {
