@@ -1,0 +1,8 @@
+//! From DAG files to domain values.
+//!
+//! Reading never fails as a whole: what can be used is returned, and everything
+//! that is wrong comes along as a [`Problem`](crate::domain::problem::Problem)
+//! that names file, line and column. Nothing here schedules, stores or runs.
+
+pub mod spec;
+pub mod written;
