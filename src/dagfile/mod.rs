@@ -4,5 +4,8 @@
 //! that is wrong comes along as a [`Problem`](crate::domain::problem::Problem)
 //! that names file, line and column. Nothing here schedules, stores or runs.
 
+pub mod lower;
+mod outline;
 pub mod spec;
 pub mod written;
+pub mod yaml;

@@ -23,11 +23,14 @@ pub struct DagSpec {
     /// Longer documentation, in Markdown.
     pub doc_md: Option<String>,
     /// Words to find the DAG by.
-    pub tags: OneOrMany<String>,
+    pub tags: OneOrMany,
     /// When the DAG runs: a cron expression (`0 6 * * *`), a preset (`@hourly`, `@daily`, `@once`, ...),
     /// a distance (`5m`, `{hours: 6}`) or `null` for "only when triggered".
-    #[serde(alias = "schedule_interval", alias = "timetable", deserialize_with = "present")]
+    #[serde(alias = "timetable", deserialize_with = "present")]
     pub schedule: Option<At<Schedule>>,
+    /// The old name of `schedule`.
+    #[serde(deserialize_with = "present")]
+    pub schedule_interval: Option<At<Schedule>>,
     /// The time zone of the schedule and of dates that name none, as `Europe/Zurich`. Default: `[core] default_timezone`.
     pub timezone: Option<At<String>>,
     /// No run is due before this date: `2026-01-01` or `2026-01-01T06:00:00+01:00`.
@@ -51,7 +54,7 @@ pub struct DagSpec {
     /// Parameters with their defaults: `{{ params.name }}` in templates. A trigger's conf overrides them.
     pub params: Map<String, Value>,
     /// Folders to look for template files in, relative to the file's own.
-    pub template_searchpath: OneOrMany<String>,
+    pub template_searchpath: OneOrMany,
     /// Links that are shown for owners. Read, without effect yet.
     pub owner_links: Map<String, Value>,
     /// The tasks: a list of tasks with a `task_id` each, or a mapping from task id to task.
@@ -101,7 +104,7 @@ pub struct TaskSpec {
 
     /// The task or tasks that this one waits for.
     #[serde(alias = "upstream", alias = "upstream_task_ids")]
-    pub depends_on: OneOrMany<At<String>>,
+    pub depends_on: OneOrMany,
     /// When the task may run, given how its upstream tasks ended. Default: `all_success`.
     #[schemars(extend("enum" = [
         "all_success", "all_failed", "all_done", "all_done_min_one_success", "all_done_setup_success", "one_success",
@@ -148,11 +151,11 @@ pub struct TaskSpec {
     pub depends_on_past: Option<At<bool>>,
     /// Whether the task waits for its downstream tasks in the run before. Read; `true` has no effect yet.
     pub wait_for_downstream: Option<At<bool>>,
-    /// Addresses for mail. Read, without effect.
-    pub email: Option<At<OneOrMany<String>>>,
-    /// Whether a failure is mailed. Read; `true` has no effect.
+    /// Addresses for mail. Read, without effect yet.
+    pub email: OneOrMany,
+    /// Whether a failure is mailed. Read; `true` has no effect yet.
     pub email_on_failure: Option<At<bool>>,
-    /// Whether a retry is mailed. Read; `true` has no effect.
+    /// Whether a retry is mailed. Read; `true` has no effect yet.
     pub email_on_retry: Option<At<bool>>,
 
     /// The line of the file on which the task is made; for files that are not YAML.

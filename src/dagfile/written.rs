@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
@@ -82,27 +81,27 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
-/// One value, or a list of them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OneOrMany<T>(pub Vec<T>);
+/// One text, or a list of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OneOrMany(pub Vec<At<String>>);
 
-impl<T> Default for OneOrMany<T> {
-    fn default() -> Self {
-        Self(Vec::new())
+impl OneOrMany {
+    /// The texts without their positions.
+    pub fn into_texts(self) -> Vec<String> {
+        self.0.into_iter().map(|at| at.value).collect()
     }
 }
 
-/// Reads the value itself for a scalar, and its elements for a list.
-struct OneOrManyVisitor<T>(PhantomData<T>);
+struct OneOrManyVisitor;
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
-    type Value = OneOrMany<T>;
+impl<'de> Visitor<'de> for OneOrManyVisitor {
+    type Value = OneOrMany;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a text or a list of texts")
     }
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::deserialize(de::value::StrDeserializer::new(text)).map(|one| OneOrMany(vec![one]))
+        Ok(OneOrMany(vec![At::nowhere(text.to_owned())]))
     }
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
         Ok(OneOrMany::default())
@@ -116,22 +115,34 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+/// The value without the place of a single text, which only the parser around it knows.
+struct Unplaced(OneOrMany);
+
+impl<'de> Deserialize<'de> for Unplaced {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+        deserializer.deserialize_any(OneOrManyVisitor).map(Self)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let At { value: Unplaced(mut texts), position } = At::<Unplaced>::deserialize(deserializer)?;
+        for text in &mut texts.0 {
+            text.position = text.position.or(position);
+        }
+        Ok(texts)
+    }
+}
+
+impl JsonSchema for OneOrMany {
     fn inline_schema() -> bool {
         true
     }
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("OneOrMany_{}", T::schema_name()).into()
+        "OneOrMany".into()
     }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
     }
 }
 
@@ -212,7 +223,7 @@ fn suffixed_seconds(text: &str) -> Option<f64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// `MM:SS` would be a guess, so it is `HH:MM:SS` (with a fraction) or `HH:MM`... spelt out: three parts only.
+/// `HH:MM:SS`, with a fraction if need be. Two parts would be a guess between hours and minutes.
 fn clock_seconds(text: &str) -> Option<f64> {
     let parts: Vec<&str> = text.split(':').collect();
     let [hours, minutes, seconds] = parts.as_slice() else { return None };
