@@ -4,6 +4,10 @@
 //! that is wrong comes along as a [`Problem`](crate::domain::problem::Problem)
 //! that names file, line and column. Nothing here schedules, stores or runs.
 
+pub mod folder;
+pub mod hash;
+pub mod ignore;
+pub mod loader;
 pub mod lower;
 mod outline;
 pub mod spec;

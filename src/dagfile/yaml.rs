@@ -179,6 +179,8 @@ fn plain(unexpected: &str) -> String {
     match unexpected.split_once(' ') {
         Some(("string", text)) => text.trim_matches('"').to_owned(),
         Some(("integer" | "boolean", text)) => text.trim_matches('`').to_owned(),
+        None if unexpected == "map" => "a mapping".to_owned(),
+        None if unexpected == "sequence" => "a list".to_owned(),
         Some(("floating", text)) => text.trim_start_matches("point ").trim_matches('`').to_owned(),
         _ => unexpected.to_owned(),
     }
