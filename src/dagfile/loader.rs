@@ -4,7 +4,7 @@
 //! its own result. The loader remembers which file defines which DAG, so that
 //! two files cannot fight over a name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use super::spec::DagSpec;
 use super::yaml;
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::DagId;
-use crate::domain::problem::{Place, Problem};
+use crate::domain::problem::{Place, Problem, Severity};
 
 /// What came of one file.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,23 @@ impl Loader {
     /// Of two files that define the same DAG the one known first keeps it; of
     /// two new ones the first in path order gets it. The other's DAG is left out
     /// and its problem names both files.
-    pub async fn load(&mut self, files: Vec<SourceFile>) -> Vec<FileResult> {
+    ///
+    /// Files whose DAG was left out are read again when the name is free.
+    pub async fn load(&mut self, mut files: Vec<SourceFile>) -> Vec<FileResult> {
+        let mut results = BTreeMap::new();
+        loop {
+            let freed = self.owners.freed();
+            files.extend(freed.into_iter().filter(|freed| !files.contains(freed)).collect::<Vec<_>>());
+            if files.is_empty() {
+                return results.into_values().collect();
+            }
+            for result in self.load_round(std::mem::take(&mut files)).await {
+                results.insert(result.file.clone(), result);
+            }
+        }
+    }
+
+    async fn load_round(&mut self, files: Vec<SourceFile>) -> Vec<FileResult> {
         let mut reading = JoinSet::new();
         let mut by_id = HashMap::new();
         for file in files {
@@ -188,33 +204,46 @@ fn failed(file: SourceFile, failure: &tokio::task::JoinError) -> FileResult {
 
 /// Which file defines which DAG.
 #[derive(Debug, Default)]
-struct Owners(BTreeMap<DagId, String>);
+struct Owners {
+    owner: BTreeMap<DagId, String>,
+    /// Files that define a DAG which another file owns.
+    waiting: BTreeSet<(DagId, SourceFile)>,
+}
 
 impl Owners {
     fn claim(&mut self, file: &str, dags: impl IntoIterator<Item = DagId>) {
         for dag in dags {
-            self.0.entry(dag).or_insert_with(|| file.to_owned());
+            self.owner.entry(dag).or_insert_with(|| file.to_owned());
         }
     }
 
     fn release(&mut self, file: &str) {
-        self.0.retain(|_, owner| owner != file);
+        self.owner.retain(|_, owner| owner != file);
+        self.waiting.retain(|(_, waiting)| waiting.path != file);
+    }
+
+    /// Files that wait for a name which nobody has any more.
+    fn freed(&self) -> BTreeSet<SourceFile> {
+        let free = self.waiting.iter().filter(|(dag, _)| !self.owner.contains_key(dag));
+        free.map(|(_, file)| file.clone()).collect()
     }
 
     /// Takes DAGs of another file's name out of the results, which are in path order.
     fn settle(&mut self, results: &mut [FileResult]) {
-        // A file that could be read and dropped a DAG has no claim on it any more.
-        // One with errors keeps its claims: its DAGs go on as they were.
         for result in results.iter() {
-            if result.problems.iter().all(|problem| problem.severity != crate::domain::problem::Severity::Error) {
+            self.waiting.retain(|(_, waiting)| *waiting != result.file);
+            // A file that could be read and dropped a DAG has no claim on it any more.
+            // One with errors keeps its claims: its DAGs go on as they were.
+            if result.problems.iter().all(|problem| problem.severity != Severity::Error) {
                 let path = &result.file.path;
-                self.0.retain(|dag, owner| owner != path || result.dags.iter().any(|d| d.dag_id == *dag));
+                self.owner.retain(|dag, owner| owner != path || result.dags.iter().any(|d| d.dag_id == *dag));
             }
         }
         for FileResult { file, dags, problems, .. } in results {
             dags.retain(|dag| {
-                let owner = self.0.entry(dag.dag_id.clone()).or_insert_with(|| file.path.clone());
+                let owner = self.owner.entry(dag.dag_id.clone()).or_insert_with(|| file.path.clone());
                 if *owner != file.path {
+                    self.waiting.insert((dag.dag_id.clone(), file.clone()));
                     let message = format!("DAG `{}` is defined in {owner} already, and that one is used", dag.dag_id);
                     let problem = Problem::error(Place::file(file.path.as_str()), message);
                     problems.push(problem.hint("give one of them another `dag_id`"));

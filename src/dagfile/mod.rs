@@ -11,5 +11,6 @@ pub mod loader;
 pub mod lower;
 mod outline;
 pub mod spec;
+pub mod watch;
 pub mod written;
 pub mod yaml;

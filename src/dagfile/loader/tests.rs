@@ -94,13 +94,13 @@ async fn the_file_that_was_known_first_keeps_the_name() {
     assert_eq!(dags.load(&["b.yaml"]).await[0].dags.len(), 0);
     assert_eq!(dags.load(&["a.yaml"]).await[0].dags.len(), 0);
 
-    // Renamed or removed, it frees it.
+    // Renamed or removed, it frees it, and the file that waited gets it at once.
     dags.write("b.yaml", ONE.replace("same", "other"));
-    assert_eq!(dags.load(&["b.yaml"]).await[0].dags.len(), 1);
-    assert_eq!(dags.load(&["a.yaml"]).await[0].dags.len(), 1);
-    dags.loader.forget("a.yaml");
+    assert_eq!(summary(&dags.load(&["b.yaml"]).await), ["a.yaml: same; ", "b.yaml: other; "]);
     dags.write("c.yaml", ONE);
-    assert_eq!(dags.load(&["c.yaml"]).await[0].dags.len(), 1);
+    assert_eq!(dags.load(&["c.yaml"]).await[0].dags.len(), 0);
+    dags.loader.forget("a.yaml");
+    assert_eq!(summary(&dags.load(&[]).await), ["c.yaml: same; "]);
 }
 
 #[tokio::test]
