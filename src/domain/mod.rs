@@ -11,6 +11,7 @@ pub mod graph;
 pub mod ids;
 pub mod limit;
 pub mod operator;
+pub mod priority;
 pub mod problem;
 pub mod retry;
 pub mod run;
