@@ -148,7 +148,7 @@ fn what_cannot_be_read_is_a_problem_and_not_gone() {
 fn an_unreadable_file_does_not_hide_the_others() {
     let (keep, folder) = folder(&[("a.yaml", ""), ("locked.yaml", "")]);
     let locked = keep.path().join("locked.yaml");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).expect("permissions");
     if fs::read(&locked).is_ok() {
         // Root reads everything; a link to itself is unreadable for root, too.
         fs::remove_file(&locked).expect("a file");

@@ -36,9 +36,12 @@ pub(super) fn ts_nodash_with_tz(time: Time) -> String {
     ts(time).replace(['-', ':'], "")
 }
 
+/// A filter's name, and what it makes of a date.
+type Filter = (&'static str, fn(Time) -> String);
+
 /// `{{ logical_date | ds }}` and its kin.
 pub(super) fn add_filters(engine: &mut Environment<'static>) {
-    let filters: [(&'static str, fn(Time) -> String); 5] = [
+    let filters: [Filter; 5] = [
         ("ds", ds),
         ("ds_nodash", ds_nodash),
         ("ts", ts),
