@@ -82,6 +82,7 @@ pub struct TaskSpec {
     #[serde(alias = "bash_command")]
     pub bash: Option<At<String>>,
     /// Python code to run: source text, or `{module: m, function: f, op_args: [...], op_kwargs: {...}}`.
+    /// Source sees `op_kwargs` as variables, and the value of `result` is its XCom.
     pub python: Option<At<Python>>,
     /// The Python function to call: `module:function`, importable from the DAGs folder.
     pub python_callable: Option<At<String>>,

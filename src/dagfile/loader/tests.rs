@@ -125,3 +125,18 @@ async fn hundreds_of_files_are_loaded_in_path_order() {
     assert_eq!(results.iter().map(|result| &result.file.path).collect::<Vec<_>>(), paths.iter().collect::<Vec<_>>());
     assert!(results.iter().all(|result| result.dags.len() == 1 && result.problems.is_empty()));
 }
+
+#[tokio::test]
+async fn the_example_dags_are_free_of_problems() {
+    let folder = super::super::folder::Folder::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dags"));
+    let scan = folder.scan();
+    assert_eq!(scan.problems, []);
+    let examples = scan.files.into_keys().filter_map(SourceFile::new);
+    let yaml: Vec<SourceFile> = examples.filter(|file| file.language == Language::Yaml).collect();
+    assert!(yaml.len() >= 4, "{yaml:?}");
+    let options = LoaderOptions { root: folder.root, defaults: Defaults::default(), parsing_processes: 2 };
+    for result in Loader::new(options).load(yaml).await {
+        assert_eq!(result.problems, [], "{}", result.file.path);
+        assert_eq!(result.dags.len(), 1, "{}", result.file.path);
+    }
+}
