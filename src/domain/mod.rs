@@ -16,5 +16,6 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod state;
+pub mod template;
 pub mod time;
 pub mod trigger;

@@ -23,7 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::actor::told::{Outlet, Told};
 use crate::domain::graph::Dag;
-use crate::domain::ids::{CommandId, Epoch, WorkerId};
+use crate::domain::ids::{Epoch, WorkerId};
 use crate::domain::time::until;
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::protocol::event::{Change, Event};
@@ -110,7 +110,8 @@ impl Scheduler {
         let mut writer = store.writer();
         let epoch = writer.take_leadership(&holder).await?;
         let unfinished = load(&store).await?;
-        let (core, effects) = Core::restore(settings.clone(), fresh_ids(), Utc::now(), unfinished);
+        let mut core = Core::restore(settings.clone(), fresh_ids(), unfinished);
+        let effects = core.resume(Utc::now());
         let (events, _) = broadcast::channel(4_096);
         let mut scheduler = Self {
             store,
@@ -307,8 +308,9 @@ impl Scheduler {
             |(writer, epoch, unfinished): (Writer, Epoch, Unfinished), this: &mut Self, ctx: &mut Context<Self>| {
                 this.writer = Some(writer);
                 this.epoch = epoch;
-                let (mut core, mut effects) = Core::restore(this.settings.clone(), fresh_ids(), Utc::now(), unfinished);
+                let mut core = Core::restore(this.settings.clone(), fresh_ids(), unfinished);
                 core.never_reuse_claims_of(&this.core);
+                let mut effects = core.resume(Utc::now());
                 this.core = core;
                 for online in this.online.values() {
                     let again = Online { unsettled: Vec::new(), ..online.clone() };
@@ -378,7 +380,7 @@ impl Scheduler {
             match pending {
                 Ok(commands) => {
                     for command in commands {
-                        this.on_command(command.id, command.control, ctx);
+                        this.on_command(command, ctx);
                     }
                 }
                 Err(error) => {
@@ -394,12 +396,17 @@ impl Scheduler {
     }
 
     /// A command that is gathered already is not gathered twice.
-    fn on_command(&mut self, id: CommandId, control: Control, ctx: &mut Context<Self>) {
-        let ticket = Ticket::Command(id);
+    fn on_command(&mut self, command: PendingCommand, ctx: &mut Context<Self>) {
+        let ticket = Ticket::Command(command.id);
         let known = self.gathered.iter().any(|input| matches!(input, Input::Control { ticket: t, .. } if *t == ticket));
-        if !known {
-            self.gather(Input::Control { ticket, control, history: History::default() }, ctx);
+        if known {
+            return;
         }
+        let input = match command.control {
+            Ok(control) => Input::Control { ticket, control, history: History::default() },
+            Err(why) => Input::Unreadable { ticket, why },
+        };
+        self.gather(input, ctx);
     }
 
     fn set_alarm(&mut self, ctx: &mut Context<Self>) {

@@ -16,7 +16,11 @@ impl Core {
             Control::Trigger(trigger) => self.trigger(now, trigger, history),
             Control::Pause { dag, paused } => self.pause(now, dag, paused),
         };
-        let reply = reply.unwrap_or_else(|why| Reply::Refused { why });
+        self.reply(now, ticket, reply.unwrap_or_else(|why| Reply::Refused { why }));
+    }
+
+    /// The one place where a control is answered: a durable command's answer is a row.
+    pub(super) fn reply(&mut self, now: Time, ticket: Ticket, reply: Reply) {
         if let Ticket::Command(id) = ticket {
             self.write(Write::CommandDone { id, reply: reply.clone(), at: now });
         }

@@ -19,7 +19,7 @@ use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
 use crate::domain::time::{Time, to_micros};
 use crate::domain::trigger::UpstreamCounts;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::{Control, Refused, Reply};
 use crate::protocol::event::Change;
 use crate::protocol::work::{FromWorker, Question, ToWorker};
 use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRow, Write};
@@ -66,6 +66,11 @@ pub enum Input {
         ticket: Ticket,
         control: Control,
         history: History,
+    },
+    /// A command that says nothing we understand still gets its answer.
+    Unreadable {
+        ticket: Ticket,
+        why: Refused,
     },
     Worker(FromWorker),
     /// Something may be due.
@@ -265,6 +270,7 @@ impl Core {
         match input {
             Input::FilesChanged(changes) => self.on_files_changed(now, changes),
             Input::Control { ticket, control, history } => self.on_control(now, ticket, control, &history),
+            Input::Unreadable { ticket, why } => self.reply(now, ticket, Reply::Refused { why }),
             Input::Worker(message) => self.on_worker(now, message),
             Input::Tick => {}
         }

@@ -42,9 +42,9 @@ pub struct UnfinishedRun {
 }
 
 impl Core {
-    /// The core as it was when the store was last written, and what it must say again.
-    pub fn restore(settings: Settings, ids: Ids, now: Time, unfinished: Unfinished) -> (Self, Vec<Effect>) {
-        let now = to_micros(now);
+    /// The core as it was when the store was last written. It does nothing by itself
+    /// before [`Core::resume`]: whoever only carries out one command must not plan runs.
+    pub fn restore(settings: Settings, ids: Ids, unfinished: Unfinished) -> Self {
         let mut core = Self::new(settings, ids);
         core.next_run = unfinished.next_run;
         core.versions = unfinished.versions;
@@ -65,15 +65,20 @@ impl Core {
         for run in unfinished.runs {
             core.restore_run(run);
         }
-        let ids: Vec<DagId> = core.dags.keys().cloned().collect();
+        core
+    }
+
+    /// Leads from here on: plans what is due, and says again what a new leader must.
+    pub fn resume(&mut self, now: Time) -> Vec<Effect> {
+        let now = to_micros(now);
+        let ids: Vec<DagId> = self.dags.keys().cloned().collect();
         for id in ids {
-            core.plan(now, &id);
+            self.plan(now, &id);
         }
-        core.reload_attempts(now);
-        core.on_due(now);
-        core.settle(now);
-        let effects = core.flush();
-        (core, effects)
+        self.reload_attempts(now);
+        self.on_due(now);
+        self.settle(now);
+        self.flush()
     }
 
     pub(super) fn set_pool(&mut self, pool: PoolRow) {

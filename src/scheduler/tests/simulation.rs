@@ -113,8 +113,8 @@ impl Storm {
     /// The node starts, or starts again: memory is what the store has.
     fn restore(&mut self) {
         let ids = Ids::seeded(self.rng.u64(..));
-        let (core, effects) = Core::restore(self.settings.clone(), ids, self.now, self.store.unfinished());
-        self.core = core;
+        self.core = Core::restore(self.settings.clone(), ids, self.store.unfinished());
+        let effects = self.core.resume(self.now);
         (self.gathering, self.committing) = (Commit { writes: Vec::new(), after: Vec::new() }, None);
         self.take(effects);
         if self.settings.grant == Grant::InProcess {

@@ -363,8 +363,8 @@ impl World {
 
     /// `kill -9` and a new start: memory is what the store remembers.
     pub fn crash_and_restart(&mut self, settings: Settings) {
-        let (core, effects) = Core::restore(settings, Ids::seeded(2), self.now, self.store.unfinished());
-        self.core = core;
+        self.core = Core::restore(settings, Ids::seeded(2), self.store.unfinished());
+        let effects = self.core.resume(self.now);
         self.take(effects);
         self.start_worker(Vec::new());
     }

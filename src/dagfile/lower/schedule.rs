@@ -1,0 +1,71 @@
+//! The schedule as written, checked and given its family.
+
+use crate::dagfile::spec::DagSpec;
+use crate::dagfile::written::{At, Position, Schedule as Written};
+use crate::domain::limit::Limit;
+use crate::domain::problem::suggestion;
+
+use crate::domain::schedule::{Family, Schedule, Timetable};
+
+use super::{Defaults, Notes};
+
+pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> Schedule {
+    if let Some(old) = &spec.schedule_interval {
+        let effect = if spec.schedule.is_some() { "`schedule` is used" } else { "it is used" };
+        notes.old_name(old.position, "schedule_interval", "schedule", effect);
+    }
+    let Some(At { value, position }) = spec.schedule.as_ref().or(spec.schedule_interval.as_ref()) else {
+        return defaults.default_schedule.clone();
+    };
+    let family = |data_interval: &Option<bool>| match data_interval {
+        Some(true) => Family::DataInterval,
+        Some(false) => Family::Trigger,
+        None => defaults.family,
+    };
+    let schedule = match value {
+        Written::Never => Schedule::Never,
+        Written::Words { text, data_interval } => words(text, family(data_interval), *position, notes),
+        Written::Distance { months: 0, length, data_interval } => {
+            Schedule::Every { period: *length, family: family(data_interval) }
+        }
+        Written::Distance { months, length, data_interval } => {
+            Schedule::EveryMonths { months: *months, plus: *length, family: family(data_interval) }
+        }
+    };
+    if let Err(invalid) = Timetable::compile(&schedule) {
+        notes.error(*position, invalid.to_string());
+    }
+    schedule
+}
+
+fn words(text: &str, family: Family, position: Option<Position>, notes: &mut Notes) -> Schedule {
+    // Python's str(None), which generated files hold.
+    if text == "None" {
+        return Schedule::Never;
+    }
+    Schedule::parse(text, family).unwrap_or_else(|invalid| {
+        // `daily` is a word, and no cron expression of one field.
+        let hint = (!text.contains(' ')).then(|| suggestion(&format!("@{text}"), Schedule::PRESETS)).flatten();
+        notes.error_with(position, invalid.to_string(), hint.filter(|_| !text.starts_with('@')));
+        Schedule::Never
+    })
+}
+
+/// A continuous DAG has one run at a time, by nature.
+pub(super) fn run_limit(
+    written: &Option<At<u32>>,
+    schedule: &Schedule,
+    defaults: &Defaults,
+    notes: &mut Notes,
+) -> Limit {
+    match (written, schedule) {
+        (Some(At { value: 1, .. }) | None, Schedule::Continuous) => Limit::from_zero_unlimited(1),
+        (Some(At { value, position }), Schedule::Continuous) => {
+            let message = format!("`@continuous` needs `max_active_runs: 1`, got: {value}");
+            notes.error(*position, message);
+            Limit::from_zero_unlimited(1)
+        }
+        (Some(At { value, .. }), _) => Limit::from_zero_unlimited(*value),
+        (None, _) => defaults.max_active_runs,
+    }
+}

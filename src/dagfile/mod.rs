@@ -1,0 +1,17 @@
+//! From DAG files to domain values.
+//!
+//! Reading never fails as a whole: what can be used is returned, and everything
+//! that is wrong comes along as a [`Problem`](crate::domain::problem::Problem)
+//! that names file, line and column. Nothing here schedules, stores or runs.
+
+pub mod folder;
+pub mod hash;
+pub mod ignore;
+pub mod loader;
+pub mod lower;
+mod outline;
+pub mod schema;
+pub mod spec;
+pub mod watch;
+pub mod written;
+pub mod yaml;
