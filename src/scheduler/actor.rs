@@ -587,7 +587,7 @@ impl ActorFuture<Scheduler> for UntilIdle {
     }
 }
 
-fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
+pub(super) fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
     let mut writes = Vec::new();
     let mut after = Vec::new();
     for effect in effects {
@@ -601,12 +601,12 @@ fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
     (writes, after)
 }
 
-fn fresh_ids() -> Ids {
+pub(super) fn fresh_ids() -> Ids {
     Ids::seeded(fastrand::u64(..))
 }
 
 /// The store's rows as the core wants them.
-async fn load(store: &Store) -> Result<Unfinished, StoreError> {
+pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
     let loaded = store.load().await?;
     let mut versions = HashMap::new();
     for version in loaded.versions {

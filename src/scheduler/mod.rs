@@ -10,6 +10,7 @@ mod attempts;
 mod controls;
 pub mod core;
 mod dags;
+pub mod interlude;
 pub mod invariant;
 mod lookup;
 mod progress;
