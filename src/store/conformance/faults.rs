@@ -234,3 +234,62 @@ async fn a_leader_that_stops_inside_a_commit_loses_it_after_the_timeout() {
         CommitError::Refused(_) | CommitError::Unknown(_) => panic!("{error:?}"),
     }
 }
+
+/// A Postgres that meets every new task row with `body`: at once, or not before COMMIT.
+async fn trip_on_task_rows(bed: &Bed, at_commit: bool, body: &str) {
+    let when = if at_commit { "DEFERRED" } else { "IMMEDIATE" };
+    bed.execute("DROP TRIGGER IF EXISTS trip ON task_instance").await;
+    bed.execute(&format!(
+        "CREATE OR REPLACE FUNCTION trip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$"
+    ))
+    .await;
+    bed.execute(&format!(
+        "CREATE CONSTRAINT TRIGGER trip AFTER INSERT ON task_instance DEFERRABLE INITIALLY {when} \
+         FOR EACH ROW EXECUTE FUNCTION trip()"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_commit_says_whether_anything_can_have_been_written() {
+    let Some(bed) = Bed::postgres().await else { return };
+    let (mut writer, epoch) = bed.leader().await;
+    let writes = || vec![Write::Task(task(1, "t", TaskState::None))];
+
+    trip_on_task_rows(&bed, false, "RAISE EXCEPTION 'no space' USING ERRCODE = '53100';").await;
+    let full = writer.commit(epoch, writes()).await.expect_err("a full disk");
+    assert!(matches!(&full, CommitError::Aborted(StoreError::Full { .. })), "{full:?}");
+
+    trip_on_task_rows(&bed, true, "RAISE EXCEPTION 'not now' USING ERRCODE = '40001';").await;
+    let answered = writer.commit(epoch, writes()).await.expect_err("the server answered COMMIT with no");
+    assert!(matches!(&answered, CommitError::Aborted(StoreError::Locked { .. })), "{answered:?}");
+
+    trip_on_task_rows(&bed, true, "PERFORM pg_terminate_backend(pg_backend_pid());").await;
+    let cut_off = writer.commit(epoch, writes()).await.expect_err("the session ended within COMMIT");
+    assert!(matches!(&cut_off, CommitError::Unknown(_)), "{cut_off:?}");
+
+    // PROTOCOL L3: a new epoch settles what the transaction in doubt became.
+    let epoch = writer.take_leadership("host:1").await.expect("a new session and a new epoch");
+    bed.another().await.write.execute_unprepared("DROP TRIGGER trip ON task_instance").await.expect("no trip");
+    assert_eq!(bed.store.tasks(RunKey(1)).await.expect("tasks"), []);
+    writer.commit(epoch, writes()).await.expect("life goes on");
+}
+
+#[tokio::test]
+async fn a_database_that_restarted_costs_one_aborted_commit() {
+    let Some(bed) = Bed::postgres().await else { return };
+    let (mut writer, epoch) = bed.leader().await;
+    let writes = || vec![Write::Task(task(1, "t", TaskState::None))];
+    let end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    bed.another().await.write.execute_unprepared(end_sessions).await.expect("sessions that end");
+
+    match writer.commit(epoch, writes()).await {
+        Ok(()) => {}
+        Err(CommitError::Aborted(StoreError::Unreachable { .. })) => {
+            writer.commit(epoch, writes()).await.expect("a new session");
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+    assert_eq!(bed.store.tasks(RunKey(1)).await.expect("tasks").len(), 1);
+}

@@ -6,6 +6,7 @@
 
 mod commands;
 mod faults;
+mod figures;
 mod leaders;
 mod load;
 mod queries;
