@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult, Statement};
 
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::{DagId, RunKey, VersionNumber};
@@ -62,6 +62,8 @@ const USED_VERSIONS: &str = "SELECT u.dag_id, u.version, v.hash, v.definition FR
 const TAKEN_DATES: &str = "SELECT r.dag_id, r.logical_date FROM dag d JOIN dag_run r ON r.dag_id = d.dag_id \
      WHERE r.logical_date > COALESCE(d.last_interval_start, -9223372036854775808) AND r.run_type <> 'scheduled'";
 
+const RUNS_PER_QUERY: usize = 500;
+
 enum Failed {
     Database(DbErr),
     Unreadable(Unreadable),
@@ -91,20 +93,17 @@ impl Store {
     async fn try_load(&self) -> Result<Loaded, Failed> {
         let statement = |sql: String| Statement::from_string(self.read.get_database_backend(), sql);
         let runs = format!("{OPEN_RUNS} SELECT r.* FROM open_run o JOIN dag_run r ON r.id = o.id ORDER BY r.id");
-        let tasks = format!(
-            "{OPEN_RUNS} SELECT t.* FROM open_run o JOIN task_instance t ON t.run = o.id \
-             ORDER BY t.run, t.task_id, t.map_index"
-        );
         let attempts = "SELECT * FROM attempt WHERE state <> 'done' ORDER BY id".to_owned();
         let newest = self.read.query_one_raw(statement("SELECT MAX(id) FROM dag_run".to_owned())).await?;
         let newest: Option<i64> = newest.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         let mut versions = self.versions(statement(CURRENT_VERSIONS.to_owned())).await?;
         versions.extend(self.versions(statement(format!("{OPEN_RUNS} {USED_VERSIONS}"))).await?);
+        let runs: Vec<RunRow> = rows(dag_run::Entity::find().from_raw_sql(statement(runs)).all(&self.read).await?)?;
         Ok(Loaded {
+            tasks: self.tasks_of(&runs).await?,
+            runs,
             dags: rows(dag::Entity::find().all(&self.read).await?)?,
             versions: versions.into_values().collect(),
-            runs: rows(dag_run::Entity::find().from_raw_sql(statement(runs)).all(&self.read).await?)?,
-            tasks: rows(task_instance::Entity::find().from_raw_sql(statement(tasks)).all(&self.read).await?)?,
             attempts: rows(attempt::Entity::find().from_raw_sql(statement(attempts)).all(&self.read).await?)?,
             pools: rows(pool::Entity::find().all(&self.read).await?)?,
             workers: rows(worker::Entity::find().all(&self.read).await?)?,
@@ -116,6 +115,20 @@ impl Store {
     async fn taken_dates(&self, statement: Statement) -> Result<Vec<(DagId, Time)>, Failed> {
         let rows = self.read.query_all_raw(statement).await?;
         rows.iter().map(taken_date).collect()
+    }
+
+    /// By key, in portions: no planner can mistake this for a reason to read the whole table.
+    async fn tasks_of(&self, runs: &[RunRow]) -> Result<Vec<TaskRow>, Failed> {
+        let mut tasks = Vec::new();
+        for portion in runs.chunks(RUNS_PER_QUERY) {
+            let query = task_instance::Entity::find()
+                .filter(task_instance::Column::Run.is_in(portion.iter().map(|run| run.key.0)))
+                .order_by_asc(task_instance::Column::Run)
+                .order_by_asc(task_instance::Column::TaskId)
+                .order_by_asc(task_instance::Column::MapIndex);
+            tasks.append(&mut rows(query.all(&self.read).await?)?);
+        }
+        Ok(tasks)
     }
 
     async fn versions(&self, statement: Statement) -> Result<BTreeMap<(DagId, VersionNumber), LoadedVersion>, Failed> {
