@@ -10,3 +10,13 @@ pub mod log;
 pub mod output;
 pub mod process;
 pub mod state_dir;
+pub mod operator;
+pub mod render;
+pub mod settings;
+pub mod slot;
+pub mod actor;
+pub mod begin;
+
+pub use actor::{RunningWorker, start};
+pub use begin::WorkerError;
+pub use settings::{PythonRuntime, WorkerSettings};
