@@ -68,8 +68,10 @@ impl FromStr for ExecutorKind {
         if let Some(kind) = Self::ALL.into_iter().find(|kind| plain(kind.as_str()) == wanted) {
             return Ok(kind);
         }
-        let nearest = Self::ALL.into_iter().map(|kind| (strsim::damerau_levenshtein(&plain(kind.as_str()), &wanted), kind));
-        let near = nearest.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 3).map(|(_, kind)| kind);
+        let nearest =
+            Self::ALL.into_iter().map(|kind| (strsim::damerau_levenshtein(&plain(kind.as_str()), &wanted), kind));
+        let near =
+            nearest.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 3).map(|(_, kind)| kind);
         Err(UnknownExecutor { got: name.to_owned(), near })
     }
 }

@@ -303,12 +303,7 @@ impl Worker {
             }
             A::WaitForSettled => {}
             // In one process there is no broker: no delivery to acknowledge, give back or put aside, no consumer.
-            A::GiveBack
-            | A::Acknowledge
-            | A::DeadLetter
-            | A::ForgetDelivery
-            | A::CancelConsumer
-            | A::TakeNothing => {}
+            A::GiveBack | A::Acknowledge | A::DeadLetter | A::ForgetDelivery | A::CancelConsumer | A::TakeNothing => {}
             A::Count => tracing::debug!(%claim, ?event, "changes nothing for this claim"),
         }
     }
@@ -347,7 +342,10 @@ impl Worker {
         match held.state {
             ClaimState::Granted => {
                 let why = StopWhy::Terminated;
-                order(held, if event == ClaimEvent::DrainBegins { SlotOrder::Withdraw } else { SlotOrder::Stop { why, grace } });
+                order(
+                    held,
+                    if event == ClaimEvent::DrainBegins { SlotOrder::Withdraw } else { SlotOrder::Stop { why, grace } },
+                );
             }
             ClaimState::Running if event == ClaimEvent::Terminate => {
                 order(held, SlotOrder::Stop { why: StopWhy::Terminated, grace });

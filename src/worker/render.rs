@@ -76,7 +76,7 @@ fn variables(task: &TaskMessage) -> Value {
         conf => of_map(&run.conf),
         dag_run => context! { run_id => task.key.run.as_str(), conf => of_map(&run.conf) },
         dag => context! { dag_id => task.key.dag.as_str() },
-        task => context! { task_id => task.key.task.as_str(), owner => task.owner },
+        task => context! { task_id => task.key.task.as_str(), owner => task.owner.as_str() },
         ti => context! { task_id => task.key.task.as_str(), try_number => task.try_number.0 },
     };
     context! { ..times, ..names }

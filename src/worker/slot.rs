@@ -45,10 +45,16 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum SlotOrder {
     /// End the process; or start none, if none was started.
-    Stop { why: StopWhy, grace: Duration },
+    Stop {
+        why: StopWhy,
+        grace: Duration,
+    },
     /// Start no process, if none was started. One that runs goes on.
     Withdraw,
-    Answer { seq: u64, answer: Answer },
+    Answer {
+        seq: u64,
+        answer: Answer,
+    },
 }
 
 /// Why a running attempt is made to end.
@@ -62,11 +68,20 @@ pub enum StopWhy {
 /// What a slot tells its worker.
 #[derive(Debug)]
 pub enum SlotNews {
-    Started { process: ProcessId, at: Time },
-    Asked { seq: u64, question: Question },
+    Started {
+        process: ProcessId,
+        at: Time,
+    },
+    Asked {
+        seq: u64,
+        question: Question,
+    },
     /// Nothing was started and nothing will be: it was told so in time.
     Withdrawn,
-    Ended { how: Ended, report: Box<Report> },
+    Ended {
+        how: Ended,
+        report: Box<Report>,
+    },
 }
 
 /// At which point of the claim's life it ended.
@@ -142,7 +157,8 @@ impl Slot {
         let (channel, stdin) = match job.start.take() {
             Some(start) => {
                 let opened = Channel::open(start);
-                let (channel, stdin) = opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
+                let (channel, stdin) =
+                    opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
                 (Some(channel), Some(stdin))
             }
             None => (None, None),
@@ -151,12 +167,14 @@ impl Slot {
             let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
             Ok((pipe::Receiver::from_owned_fd(reading)?, writing))
         };
-        let (output, writing) = pipe().map_err(|error| Unstartable(format!("cannot make a pipe for the task's output: {error}")))?;
+        let (output, writing) =
+            pipe().map_err(|error| Unstartable(format!("cannot make a pipe for the task's output: {error}")))?;
         if self.is_withdrawn() {
             return Ok(Some(Started::Withdrawn));
         }
         let spawned = self.companion.spawn(job.spec.clone(), writing, stdin);
-        let process = spawned.map_err(|error| Unstartable(format!("cannot ask the companion for a process: {error}")))?;
+        let process =
+            spawned.map_err(|error| Unstartable(format!("cannot ask the companion for a process: {error}")))?;
         Ok(Some(Started::Asked(Box::new(Asked { job, process, output, channel }))))
     }
 
@@ -298,7 +316,8 @@ impl Slot {
         let kill_at = Instant::now() + grace;
         if running.stopping.is_none() {
             running.stopping = Some(why);
-            let text = format!("{}: sending TERM to its process group, KILL in {} s", self.reason(why), grace.as_secs_f64());
+            let text =
+                format!("{}: sending TERM to its process group, KILL in {} s", self.reason(why), grace.as_secs_f64());
             log.say(Utc::now(), "worker", Level::Warning, &text);
             log.flush();
             running.process.signal(Stop::Term);

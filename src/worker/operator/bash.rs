@@ -23,7 +23,9 @@ pub fn prepare(
 ) -> Result<Job, Unstartable> {
     let program = settings.find_program(Path::new("bash")).ok_or_else(|| {
         let path = settings.search_path.to_string_lossy();
-        Unstartable(format!("there is no `bash` in the worker's PATH ({path}): install bash, or set PATH for the worker"))
+        Unstartable(format!(
+            "there is no `bash` in the worker's PATH ({path}): install bash, or set PATH for the worker"
+        ))
     })?;
 
     let (cwd, mut leftover) = match &bash.cwd {
@@ -44,7 +46,7 @@ pub fn prepare(
         })?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // In a folder of the author's the script must go again; our own folder goes with everything in it.
-        leftover = leftover.or(Some(Leftover::File(path)));
+        leftover = leftover.or_else(|| Some(Leftover::File(path)));
         (vec![name], format!("bash {} (rendered)\n{}", found.display(), script.trim_end()))
     } else {
         let command = templates.render("bash_command", &bash.command)?;
@@ -96,7 +98,9 @@ fn existing(cwd: &str) -> Result<PathBuf, Unstartable> {
     match fs::metadata(&path) {
         Ok(found) if found.is_dir() => Ok(path),
         Ok(_) => Err(Unstartable(format!("the cwd {cwd} must be a directory"))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unstartable(format!("can not find the cwd: {cwd}"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Unstartable(format!("can not find the cwd: {cwd}")))
+        }
         Err(error) => Err(Unstartable(format!("cannot use the cwd {cwd}: {error}"))),
     }
 }
@@ -105,7 +109,8 @@ fn existing(cwd: &str) -> Result<PathBuf, Unstartable> {
 fn template_file(name: &str, task: &TaskMessage, settings: &WorkerSettings) -> Result<(PathBuf, String), Unstartable> {
     let file = settings.dags_folder.join(&task.run.file);
     let beside = file.parent().unwrap_or(&settings.dags_folder);
-    let folders = std::iter::once(beside.to_owned()).chain(task.run.template_searchpath.iter().map(|path| beside.join(path)));
+    let folders =
+        std::iter::once(beside.to_owned()).chain(task.run.template_searchpath.iter().map(|path| beside.join(path)));
     let tried: Vec<PathBuf> = folders.map(|folder| folder.join(name)).collect();
     for path in &tried {
         match fs::read_to_string(path) {

@@ -72,11 +72,18 @@ pub fn source(operator: &Operator) -> &'static str {
 }
 
 /// Renders the templates and makes the process of one attempt.
-pub fn prepare(task: &TaskMessage, claim: Claim, now: Time, settings: &WorkerSettings) -> Result<Prepared, Unstartable> {
+pub fn prepare(
+    task: &TaskMessage,
+    claim: Claim,
+    now: Time,
+    settings: &WorkerSettings,
+) -> Result<Prepared, Unstartable> {
     let templates = Templates::of(task);
     match &task.operator {
         Operator::Empty => Ok(Prepared::Nothing),
-        Operator::Bash(bash) => Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, &templates)?))),
+        Operator::Bash(bash) => {
+            Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, &templates)?)))
+        }
         Operator::Python(python) => {
             Ok(Prepared::Process(Box::new(python::prepare(python, task, claim, now, settings, &templates)?)))
         }

@@ -90,7 +90,9 @@ pub fn judge_without_finish(end: End) -> Judged {
         End::Code(0) => Judged { outcome: Outcome::Success, message: None },
         End::Code(code) => Judged {
             outcome: Outcome::Failed { retryable: true },
-            message: Some(format!("The Python process ended with exit code {code} before it could say how the task went")),
+            message: Some(format!(
+                "The Python process ended with exit code {code} before it could say how the task went"
+            )),
         },
         End::Signal(signal) => Judged {
             outcome: Outcome::Failed { retryable: true },
