@@ -1,1 +1,11 @@
-//! x
+//! Where it should happen: carries what the scheduler dispatched to a worker that has a place for it.
+//!
+//! An executor knows neither the scheduler's reasons nor the worker's processes.
+//! It never drops a task: what no worker takes waits here, or is given back.
+
+pub mod actor;
+pub mod core;
+pub mod kind;
+
+pub use actor::Executor;
+pub use kind::ExecutorKind;

@@ -5,4 +5,6 @@
 
 pub mod control;
 pub mod event;
+pub mod execution;
+pub mod task_channel;
 pub mod work;

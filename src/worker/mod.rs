@@ -3,10 +3,20 @@
 //! A worker knows neither scheduler nor database: it hears `ToWorker`, says
 //! `FromWorker`, and starts nothing without a claim that was granted (PROTOCOL W1).
 
+pub mod actor;
+pub mod begin;
 pub mod claim;
 pub mod companion;
 pub mod journal;
 pub mod log;
+pub mod operator;
 pub mod output;
 pub mod process;
+pub mod render;
+pub mod settings;
+pub mod slot;
 pub mod state_dir;
+
+pub use actor::{RunningWorker, start};
+pub use begin::WorkerError;
+pub use settings::{PythonRuntime, WorkerSettings};

@@ -71,12 +71,12 @@ fn guard() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
 
     let table = Arc::new(Table::new(Duration::from_millis(kill_grace)));
-    start("reaper", &table, &port, |table, port| spawner::reap(table, port))?;
-    start("keeper", &table, &port, |table, port| keeper::keep(table, port))?;
+    start("reaper", &table, &port, spawner::reap)?;
+    start("keeper", &table, &port, keeper::keep)?;
     // Parallel spawns near the core count beat many (DESIGN §7); this thread is one of them.
     let spawners = thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     for _ in 1..spawners {
-        start("spawner", &table, &port, |table, port| spawner::serve(table, port))?;
+        start("spawner", &table, &port, spawner::serve)?;
     }
     port.send(&FromCompanion::Ready { pid: std::process::id() });
     spawner::serve(&table, &port);

@@ -1,0 +1,688 @@
+//! The worker actor: decides by the claim table, remembers by the journal, and speaks for its slots.
+//!
+//! ```text
+//!  executor ──Task──► gate (slots) ──Taken, permit──► Worker ──► slot ──► companion ──► process
+//!  scheduler ─Settled, Terminate, Drain, Values────────► │  ▲       │
+//!       ▲──────────── Online, Started, Finish, Released ─┘  └───────┘ news
+//! ```
+//!
+//! It starts nothing without a claim granted for its own incarnation, and says
+//! nothing that the journal does not hold. It runs no work in its own context: slots are spawned on the arbiter.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::process::Child;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use super::begin::{self, Life, WorkerError};
+use super::claim::{ClaimAction, ClaimEvent, ClaimState};
+use super::companion::ProcessId;
+use super::journal::{Journal, JournalError};
+use super::process::Companion;
+use super::settings::WorkerSettings;
+use super::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
+use super::state_dir::StateDir;
+use crate::actor::gate::{Entrance, Gate, GateControl, Permit};
+use crate::actor::told::{Outlet, Told, tell};
+use crate::domain::ids::{AttemptId, Claim, Dispatch, Incarnation, WorkerId};
+use crate::domain::limit::Limit;
+use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
+
+/// An outcome that is not settled within this is synced to the disk (PROTOCOL §7). Only then does the timer run.
+const JOURNAL_SYNC_AFTER: Duration = Duration::from_secs(1);
+
+/// A report that is not settled is said again after this (`claim_resend`).
+const RESEND_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a drained worker waits for its last reports to be settled; the journal keeps them.
+const WAIT_FOR_SETTLED: Duration = Duration::from_secs(5);
+
+/// Terminations of work that has not come out of the mailbox yet.
+const MAX_DOOMED: usize = 4096;
+
+/// A worker that is online.
+pub struct RunningWorker {
+    pub worker: WorkerId,
+    pub incarnation: Incarnation,
+    /// The one way in for work: a full mailbox gives the task back.
+    pub entrance: Entrance<ToWorker>,
+    /// For everything that is said about work.
+    pub told: Outlet<ToWorker>,
+    /// Resolves when it has left: drained, or unable to go on (then with the reason).
+    pub ended: oneshot::Receiver<Result<(), WorkerError>>,
+}
+
+/// The actor. Made by [`start`].
+pub struct Worker {
+    settings: Rc<WorkerSettings>,
+    said: Outlet<FromWorker>,
+    state_dir: Rc<StateDir>,
+    gate: GateControl<ToWorker>,
+    journal: Journal,
+    /// `None` between two incarnations.
+    companion: Option<Companion>,
+    child: Option<Child>,
+    held: HashMap<Claim, Held>,
+    doomed: VecDeque<Claim>,
+    /// The highest claim number of this incarnation that the worker made itself.
+    last_n: i64,
+    slots: Limit,
+    ticking: bool,
+    leaving: Option<Leaving>,
+    journal_failed: bool,
+    ended: Option<oneshot::Sender<Result<(), WorkerError>>>,
+}
+
+/// A claim that is held.
+struct Held {
+    state: ClaimState,
+    attempt: AttemptId,
+    dispatch: Dispatch,
+    /// Until it is spawned.
+    task: Option<Box<TaskMessage>>,
+    /// Its place among the slots, given back when the attempt ends.
+    permit: Option<Permit>,
+    orders: Option<mpsc::UnboundedSender<SlotOrder>>,
+    report: Option<Report>,
+    reported: Option<Instant>,
+    process: Option<ProcessId>,
+}
+
+struct Leaving {
+    deadline: SpawnHandle,
+    gate_is_empty: bool,
+    past_deadline: bool,
+    waiting_for_settled: Option<SpawnHandle>,
+}
+
+/// Work that came through the gate, with its place.
+struct Taken(ToWorker, Permit);
+
+impl Message for Taken {
+    type Result = ();
+}
+
+struct FromSlot(Claim, SlotNews);
+
+impl Message for FromSlot {
+    type Result = ();
+}
+
+/// Everything that was sent before the drain has been taken.
+struct GateIsEmpty;
+
+impl Message for GateIsEmpty {
+    type Result = ();
+}
+
+/// The companion of this incarnation is gone.
+struct CompanionLost(Incarnation);
+
+impl Message for CompanionLost {
+    type Result = ();
+}
+
+/// Starts a worker on the current arbiter; it is online when this returns.
+///
+/// # Errors
+/// When the state directory is another's, the journal cannot be written, or there is no companion.
+pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result<RunningWorker, WorkerError> {
+    let settings = Rc::new(settings);
+    let state_dir = Rc::new(StateDir::take(&settings.state_dir)?);
+    let (address_known, mut address) = oneshot::channel::<Addr<Worker>>();
+    let on_lost = move |incarnation| {
+        if let Ok(worker) = address.try_recv() {
+            tell(&worker, CompanionLost(incarnation));
+        }
+    };
+    let life = begin::begin(&settings, &state_dir, on_lost).await?;
+    let (worker_id, incarnation) = (life.journal.worker(), life.journal.incarnation());
+    let (ended_tx, ended) = oneshot::channel();
+    let slots = settings.slots;
+    let mut way_in = None;
+    let address = Worker::create(|ctx| {
+        let worker = ctx.address();
+        let work = Box::new(move |message, permit| tell(&worker, Taken(message, permit)));
+        let (entrance, gate) = Gate::open(at_most(slots), work);
+        way_in = Some(entrance);
+        let mut worker = Worker {
+            settings,
+            said,
+            state_dir,
+            gate,
+            journal: life.journal,
+            companion: Some(life.companion),
+            child: Some(life.child),
+            held: HashMap::new(),
+            doomed: VecDeque::new(),
+            last_n: 0,
+            slots,
+            ticking: false,
+            leaving: None,
+            journal_failed: false,
+            ended: Some(ended_tx),
+        };
+        worker.go_online(life.unsettled, ctx);
+        worker
+    });
+    // It fails only when the companion was lost already, and then its listener has the sender no more.
+    let _ = address_known.send(address.clone());
+    let entrance = way_in.expect("the gate was opened while the actor was made");
+    Ok(RunningWorker { worker: worker_id, incarnation, entrance, told: Outlet::new(address.recipient()), ended })
+}
+
+fn at_most(limit: Limit) -> Option<NonZeroU32> {
+    match limit {
+        Limit::Unlimited => None,
+        Limit::AtMost(n) => Some(n),
+    }
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+impl Worker {
+    fn go_online(&mut self, unsettled: Vec<Report>, ctx: &mut Context<Self>) {
+        for report in &unsettled {
+            self.held.insert(report.claim, Held::of_an_earlier_life(report));
+        }
+        self.last_n = 0;
+        self.said.say(FromWorker::Online(Online {
+            worker: self.journal.worker(),
+            incarnation: self.journal.incarnation(),
+            name: self.settings.name.clone(),
+            slots: self.slots.into(),
+            queues: self.settings.queues.clone(),
+            unsettled,
+        }));
+        self.tick_if_needed(ctx);
+    }
+
+    fn take(&mut self, task: Box<TaskMessage>, granted: Option<Claim>, permit: Permit, ctx: &mut Context<Self>) {
+        let claim = granted.unwrap_or_else(|| {
+            self.last_n += 1;
+            Claim { worker: self.journal.worker(), incarnation: self.journal.incarnation(), n: self.last_n }
+        });
+        let doomed = self.doomed.iter().position(|doomed| *doomed == claim).map(|at| self.doomed.remove(at));
+        let ours = claim.worker == self.journal.worker() && claim.incarnation == self.journal.incarnation();
+        if !ours || doomed.is_some() || self.leaving.is_some() || self.companion.is_none() || self.journal_failed {
+            // Granted to a life that has ended, told to end before it came, or come too late: nothing started.
+            self.said.say(FromWorker::Released { attempt: task.attempt, claim });
+            return;
+        }
+        let held = Held {
+            state: ClaimState::Free,
+            attempt: task.attempt,
+            dispatch: task.dispatch,
+            task: Some(task),
+            permit: Some(permit),
+            orders: None,
+            report: None,
+            reported: None,
+            process: None,
+        };
+        if self.held.contains_key(&claim) {
+            // A second delivery of what is held already: there is no broker to give it back to.
+            return;
+        }
+        self.held.insert(claim, held);
+        self.happened(claim, ClaimEvent::Delivered { granted: granted.is_some() }, ctx);
+    }
+
+    /// Feeds the claim table and does what it says.
+    fn happened(&mut self, claim: Claim, event: ClaimEvent, ctx: &mut Context<Self>) {
+        let Some(held) = self.held.get_mut(&claim) else {
+            // Free: settled, given back, or never ours.
+            tracing::debug!(%claim, ?event, "said of a claim that is not held");
+            return;
+        };
+        let (next, actions) = held.state.on(event);
+        held.state = next;
+        for action in actions {
+            self.act(claim, *action, event, ctx);
+        }
+        if next == ClaimState::Free {
+            self.held.remove(&claim);
+        }
+        self.leave_if_done(ctx);
+    }
+
+    fn act(&mut self, claim: Claim, action: ClaimAction, event: ClaimEvent, ctx: &mut Context<Self>) {
+        use ClaimAction as A;
+        let Some(held) = self.held.get_mut(&claim) else { return };
+        match action {
+            A::AskClaim => {
+                let (attempt, dispatch) = (held.attempt, held.dispatch);
+                self.said.say(FromWorker::Claimed { attempt, dispatch, claim });
+            }
+            A::Spawn => self.launch(claim, ctx),
+            A::Release => {
+                let attempt = held.attempt;
+                self.said.say(FromWorker::Released { attempt, claim });
+            }
+            A::JournalStart => {
+                if let Some(process) = held.process {
+                    let written = self.journal.start(claim, process);
+                    self.journal_written(written);
+                }
+            }
+            A::JournalOutcome => {
+                held.permit = None;
+                held.orders = None;
+                if let Some(report) = &held.report {
+                    let written = self.journal.outcome(report);
+                    self.journal_written(written);
+                }
+            }
+            A::SayFinish => {
+                held.reported = Some(Instant::now());
+                if let Some(report) = held.report.clone() {
+                    self.said.say(FromWorker::Finish(report));
+                }
+                self.tick_if_needed(ctx);
+            }
+            A::JournalSettled => {
+                let written = self.journal.settled(claim);
+                self.journal_written(written);
+            }
+            A::Stop => {
+                let why = if event == ClaimEvent::DrainDeadline { StopWhy::Drained } else { StopWhy::Terminated };
+                let grace = self.settings.kill_grace;
+                order(held, SlotOrder::Stop { why, grace });
+            }
+            // The end of an incarnation concerns all claims at once: see `CompanionLost`.
+            A::EndIncarnation => {
+                if let Some(companion) = &self.companion {
+                    companion.leave();
+                }
+            }
+            A::WaitForSettled => {}
+            // In one process there is no broker: no delivery to acknowledge, give back or put aside, no consumer.
+            A::GiveBack | A::Acknowledge | A::DeadLetter | A::ForgetDelivery | A::CancelConsumer | A::TakeNothing => {}
+            A::Count => tracing::debug!(%claim, ?event, "changes nothing for this claim"),
+        }
+    }
+
+    /// A journal that cannot be written makes the worker stop taking tasks (PROTOCOL §7).
+    fn journal_written(&mut self, written: Result<(), JournalError>) {
+        if let Err(error) = written
+            && !self.journal_failed
+        {
+            self.journal_failed = true;
+            tracing::error!(%error, "the worker takes no more tasks: what it does could not be remembered");
+        }
+    }
+
+    fn launch(&mut self, claim: Claim, ctx: &mut Context<Self>) {
+        let (Some(held), Some(companion)) = (self.held.get_mut(&claim), &self.companion) else { return };
+        let Some(task) = held.task.take() else { return };
+        let (orders, to_slot) = mpsc::unbounded_channel();
+        held.orders = Some(orders);
+        let worker = ctx.address();
+        let slot = Slot {
+            claim,
+            task,
+            settings: Rc::clone(&self.settings),
+            companion: companion.clone(),
+            orders: to_slot,
+            tell: Box::new(move |claim, news| tell(&worker, FromSlot(claim, news))),
+        };
+        actix::spawn(slot.run());
+    }
+
+    /// What was granted and handed to a slot may be starting at this moment, which only the slot knows: it is asked, and
+    /// either says that it withdrew, or that it started, and then has the order already.
+    fn end(&mut self, claim: Claim, event: ClaimEvent, grace: Duration, ctx: &mut Context<Self>) {
+        let Some(held) = self.held.get(&claim) else { return };
+        match held.state {
+            ClaimState::Granted => {
+                let why = StopWhy::Terminated;
+                order(
+                    held,
+                    if event == ClaimEvent::DrainBegins { SlotOrder::Withdraw } else { SlotOrder::Stop { why, grace } },
+                );
+            }
+            ClaimState::Running if event == ClaimEvent::Terminate => {
+                order(held, SlotOrder::Stop { why: StopWhy::Terminated, grace });
+            }
+            ClaimState::Free | ClaimState::Claiming | ClaimState::Running | ClaimState::Journaled => {
+                self.happened(claim, event, ctx);
+            }
+        }
+    }
+
+    fn heard(&mut self, message: ToWorker, ctx: &mut Context<Self>) {
+        match message {
+            // Only the gate brings work, since only the gate brings a permit.
+            ToWorker::Task { task, granted } => {
+                tracing::error!(task = %task.key, "a task came beside the gate and is given back");
+                if let Some(claim) = granted {
+                    self.said.say(FromWorker::Released { attempt: task.attempt, claim });
+                }
+            }
+            ToWorker::Granted { attempt, claim, epoch: _ } => {
+                if self.held.contains_key(&claim) {
+                    self.happened(claim, ClaimEvent::Granted, ctx);
+                } else {
+                    self.said.say(FromWorker::Released { attempt, claim });
+                }
+            }
+            ToWorker::Refused { claim, why, epoch: _ } => {
+                tracing::info!(%claim, ?why, "claim refused");
+                self.happened(claim, ClaimEvent::Refused, ctx);
+            }
+            ToWorker::Settled { claims } => {
+                for (claim, _verdict) in claims {
+                    self.happened(claim, ClaimEvent::Settled, ctx);
+                }
+            }
+            ToWorker::Terminate { claim, grace } => {
+                if self.held.contains_key(&claim) {
+                    self.end(claim, ClaimEvent::Terminate, grace, ctx);
+                } else {
+                    // It may still be in the mailbox, where nobody can look.
+                    if self.doomed.len() == MAX_DOOMED {
+                        self.doomed.pop_front();
+                    }
+                    self.doomed.push_back(claim);
+                }
+            }
+            ToWorker::Values { claim, seq, answer } => {
+                if let Some(held) = self.held.get(&claim) {
+                    order(held, SlotOrder::Answer { seq, answer });
+                }
+            }
+            ToWorker::Fenced { incarnation } => {
+                if incarnation >= self.journal.incarnation()
+                    && let Some(companion) = &self.companion
+                {
+                    // It kills everything; its going ends the incarnation.
+                    companion.leave();
+                }
+            }
+            ToWorker::Drain { deadline } => self.drain(deadline, ctx),
+            ToWorker::Resize { slots } => {
+                self.slots = Limit::from_zero_unlimited(slots);
+                if self.leaving.is_none() {
+                    self.gate.resize(at_most(self.slots));
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, deadline: Duration, ctx: &mut Context<Self>) {
+        let timer = ctx.run_later(deadline, |worker, ctx| worker.drain_deadline(ctx));
+        if let Some(leaving) = &mut self.leaving {
+            // A second drain may hurry the first.
+            if !leaving.past_deadline {
+                ctx.cancel_future(std::mem::replace(&mut leaving.deadline, timer));
+            }
+            return;
+        }
+        tracing::info!(deadline = ?deadline, running = self.held.len(), "draining");
+        self.leaving =
+            Some(Leaving { deadline: timer, gate_is_empty: false, past_deadline: false, waiting_for_settled: None });
+        let worker = ctx.address();
+        self.gate.let_all_through(move || tell(&worker, GateIsEmpty));
+        for claim in self.claims() {
+            self.end(claim, ClaimEvent::DrainBegins, Duration::ZERO, ctx);
+        }
+    }
+
+    fn drain_deadline(&mut self, ctx: &mut Context<Self>) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.past_deadline = true;
+        }
+        for claim in self.claims() {
+            self.happened(claim, ClaimEvent::DrainDeadline, ctx);
+        }
+        self.leave_if_done(ctx);
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.held.keys().copied().collect()
+    }
+
+    fn leave_if_done(&mut self, ctx: &mut Context<Self>) {
+        let unsettled = !self.held.is_empty();
+        let busy = self.held.values().any(|held| held.state != ClaimState::Journaled);
+        let Some(leaving) = &mut self.leaving else { return };
+        if !leaving.gate_is_empty || busy {
+            return;
+        }
+        if unsettled {
+            if leaving.waiting_for_settled.is_none() {
+                leaving.waiting_for_settled = Some(ctx.run_later(WAIT_FOR_SETTLED, |worker, ctx| worker.leave(ctx)));
+            }
+            return;
+        }
+        self.leave(ctx);
+    }
+
+    /// Ends the companion, which proves that nothing runs; then says goodbye.
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        let (Some(companion), child) = (self.companion.take(), self.child.take()) else { return };
+        companion.leave();
+        let journal = self.journal.to_sync();
+        let gone = async move {
+            let waited = tokio::task::spawn_blocking(move || {
+                if let Some(file) = journal
+                    && let Err(error) = file.sync_data()
+                {
+                    tracing::error!(%error, "cannot sync the worker's journal");
+                }
+                child.map(|mut child| child.wait())
+            });
+            waited.await
+        };
+        ctx.spawn(gone.into_actor(self).map(|_, worker, ctx| {
+            let (id, incarnation) = (worker.journal.worker(), worker.journal.incarnation());
+            worker.said.say(FromWorker::Offline { worker: id, incarnation });
+            worker.finish(Ok(()), ctx);
+        }));
+    }
+
+    fn finish(&mut self, how: Result<(), WorkerError>, ctx: &mut Context<Self>) {
+        if let Some(ended) = self.ended.take() {
+            // Nobody may wait for it.
+            let _ = ended.send(how);
+        }
+        ctx.stop();
+    }
+
+    /// One timer, and only while a report is unsettled.
+    fn tick_if_needed(&mut self, ctx: &mut Context<Self>) {
+        if self.ticking || !self.held.values().any(|held| held.state == ClaimState::Journaled) {
+            return;
+        }
+        self.ticking = true;
+        ctx.run_later(JOURNAL_SYNC_AFTER, |worker, ctx| {
+            worker.ticking = false;
+            worker.tick(ctx);
+            worker.tick_if_needed(ctx);
+        });
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let age = |held: &Held| held.reported.map_or(Duration::ZERO, |at| now.duration_since(at));
+        if self.held.values().any(|held| age(held) >= JOURNAL_SYNC_AFTER)
+            && let Some(file) = self.journal.to_sync()
+        {
+            actix::spawn(async move {
+                match tokio::task::spawn_blocking(move || file.sync_data()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "cannot sync the worker's journal"),
+                    Err(error) => tracing::error!(%error, "cannot sync the worker's journal"),
+                }
+            });
+        }
+        let again: Vec<Claim> =
+            self.held.iter().filter(|(_, held)| age(held) >= RESEND_AFTER).map(|(claim, _)| *claim).collect();
+        for claim in again {
+            self.happened(claim, ClaimEvent::ResendDue, ctx);
+        }
+    }
+
+    fn begin_again(&mut self, ctx: &mut Context<Self>) {
+        let (settings, state_dir) = (Rc::clone(&self.settings), Rc::clone(&self.state_dir));
+        let worker = ctx.address();
+        let begin = async move {
+            begin::begin(&settings, &state_dir, move |incarnation| tell(&worker, CompanionLost(incarnation))).await
+        };
+        ctx.spawn(begin.into_actor(self).map(|life, worker, ctx| match life {
+            Ok(Life { journal, companion, child, unsettled }) => {
+                worker.journal = journal;
+                worker.companion = Some(companion);
+                worker.child = Some(child);
+                worker.go_online(unsettled, ctx);
+                worker.leave_if_done(ctx);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the worker cannot go on");
+                worker.finish(Err(error), ctx);
+            }
+        }));
+    }
+}
+
+impl Held {
+    fn of_an_earlier_life(report: &Report) -> Self {
+        Self {
+            state: ClaimState::Journaled,
+            attempt: report.attempt,
+            dispatch: Dispatch::default(),
+            task: None,
+            permit: None,
+            orders: None,
+            report: Some(report.clone()),
+            reported: Some(Instant::now()),
+            process: None,
+        }
+    }
+}
+
+fn order(held: &Held, order: SlotOrder) {
+    if let Some(orders) = &held.orders {
+        // A slot that has ended needs no order; its news is on the way.
+        let _ = orders.send(order);
+    }
+}
+
+impl Handler<Told<ToWorker>> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, Told(message): Told<ToWorker>, ctx: &mut Context<Self>) {
+        self.heard(message, ctx);
+    }
+}
+
+impl Handler<Taken> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, Taken(message, permit): Taken, ctx: &mut Context<Self>) {
+        match message {
+            ToWorker::Task { task, granted } => self.take(task, granted, permit, ctx),
+            about_work => self.heard(about_work, ctx),
+        }
+    }
+}
+
+impl Handler<FromSlot> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, FromSlot(claim, news): FromSlot, ctx: &mut Context<Self>) {
+        let Some(held) = self.held.get_mut(&claim) else { return };
+        match news {
+            SlotNews::Started { process, at } => {
+                held.process = Some(process);
+                let attempt = held.attempt;
+                self.happened(claim, ClaimEvent::Spawned, ctx);
+                self.said.say(FromWorker::Started { attempt, claim, pid: process.pid, at });
+                if self.leaving.as_ref().is_some_and(|leaving| leaving.past_deadline) {
+                    self.happened(claim, ClaimEvent::DrainDeadline, ctx);
+                }
+            }
+            SlotNews::Asked { seq, question } => {
+                let attempt = held.attempt;
+                self.said.say(FromWorker::Asked { attempt, claim, seq, question });
+            }
+            SlotNews::Withdrawn => self.happened(claim, ClaimEvent::Terminate, ctx),
+            SlotNews::Ended { how, report } => {
+                held.report = Some(*report);
+                let event = match how {
+                    Ended::Unstartable => ClaimEvent::Unstartable,
+                    Ended::Exited => ClaimEvent::Exited,
+                    Ended::Fenced => {
+                        // Whether it started is not known when the companion went in between: then it counts as started.
+                        held.state = ClaimState::Running;
+                        ClaimEvent::LeaseOver
+                    }
+                };
+                self.happened(claim, event, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<GateIsEmpty> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, _: GateIsEmpty, ctx: &mut Context<Self>) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.gate_is_empty = true;
+        }
+        self.leave_if_done(ctx);
+    }
+}
+
+impl Handler<CompanionLost> for Worker {
+    type Result = ();
+
+    /// W5: every slot has lost its process and reports it as fenced; then a new incarnation begins.
+    fn handle(&mut self, CompanionLost(incarnation): CompanionLost, ctx: &mut Context<Self>) {
+        if incarnation != self.journal.incarnation() || self.companion.is_none() {
+            // It left because it was told to.
+            return;
+        }
+        tracing::error!(%incarnation, "the companion is gone: its tasks are ended, a new incarnation begins");
+        self.companion = None;
+        // The slots' last news is on the way to this mailbox: it is read before the journal is opened again.
+        let child = self.child.take();
+        let slots: Vec<_> = self.held.values().filter_map(|held| held.orders.clone()).collect();
+        let reaped = async move {
+            for slot in slots {
+                slot.closed().await;
+            }
+            if let Some(mut child) = child {
+                // An error means that there is nothing to wait for.
+                let _ = tokio::task::spawn_blocking(move || child.wait()).await;
+            }
+        };
+        ctx.spawn(reaped.into_actor(self).map(|(), worker, ctx| {
+            let worker_address = ctx.address();
+            tell(&worker_address, BeginAgain);
+            worker.doomed.clear();
+        }));
+    }
+}
+
+/// Behind the last news of the slots of the incarnation that ended.
+struct BeginAgain;
+
+impl Message for BeginAgain {
+    type Result = ();
+}
+
+impl Handler<BeginAgain> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, _: BeginAgain, ctx: &mut Context<Self>) {
+        self.begin_again(ctx);
+    }
+}

@@ -1,0 +1,194 @@
+//! What each kind of task needs to run: one file per operator, one match over all of them.
+//!
+//! An operator makes a process and judges its end. It never runs, waits or reports: that is the slot's work.
+
+pub mod bash;
+pub mod python;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::companion::frame::{End, SpawnSpec};
+use super::render::Templates;
+use super::settings::WorkerSettings;
+use super::state_dir::CLAIM_MARK;
+use crate::domain::attempt::Outcome;
+use crate::domain::ids::Claim;
+use crate::domain::operator::Operator;
+use crate::domain::run::iso;
+use crate::domain::time::Time;
+use crate::protocol::task_channel::{Finish, FinishState, Start};
+use crate::protocol::work::{Environment, TaskMessage};
+
+/// The name under which a task's result is stored.
+pub const RETURN_VALUE: &str = "return_value";
+
+/// The work of one attempt, ready to start.
+pub enum Prepared {
+    /// There is nothing to run.
+    Nothing,
+    Process(Box<Job>),
+}
+
+/// A process to start and what belongs to it.
+pub struct Job {
+    pub spec: SpawnSpec,
+    /// The command as people should read it in the log.
+    pub shown: String,
+    /// Removed when the job is dropped.
+    pub leftover: Option<Leftover>,
+    /// The first word on the task's channel, for operators that have one.
+    pub start: Option<Box<Start>>,
+}
+
+/// Why nothing can be started: a sentence for the task's log and the report.
+#[derive(Debug)]
+pub struct Unstartable(pub String);
+
+impl<E: std::error::Error> From<E> for Unstartable {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How an attempt ended, in the words of its operator.
+pub struct Judged {
+    pub outcome: Outcome,
+    pub message: Option<String>,
+}
+
+/// The tag of the task's own lines in its log.
+pub fn source(operator: &Operator) -> &'static str {
+    match operator {
+        Operator::Empty => "empty",
+        Operator::Bash(_) => "bash",
+        Operator::Python(_) => "python",
+    }
+}
+
+/// Renders the templates and makes the process of one attempt.
+pub fn prepare(
+    task: &TaskMessage,
+    claim: Claim,
+    now: Time,
+    settings: &WorkerSettings,
+) -> Result<Prepared, Unstartable> {
+    let templates = Templates::of(task);
+    match &task.operator {
+        Operator::Empty => Ok(Prepared::Nothing),
+        Operator::Bash(bash) => {
+            Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, &templates)?)))
+        }
+        Operator::Python(python) => {
+            Ok(Prepared::Process(Box::new(python::prepare(python, task, claim, now, settings, &templates)?)))
+        }
+    }
+}
+
+/// Judges an attempt whose process ended by itself.
+pub fn judge(operator: &Operator, end: End, finish: Option<Finish>) -> Judged {
+    match operator {
+        Operator::Empty => Judged { outcome: Outcome::Success, message: None },
+        Operator::Bash(bash) => bash::judge(bash, end),
+        Operator::Python(_) => match finish {
+            Some(finish) => Judged {
+                outcome: match finish.state {
+                    FinishState::Success => Outcome::Success,
+                    FinishState::Failed => Outcome::Failed { retryable: finish.retryable },
+                    FinishState::Skipped => Outcome::Skipped,
+                },
+                message: finish.message,
+            },
+            None => python::judge_without_finish(end),
+        },
+    }
+}
+
+/// The value that the last line of output is, for operators whose result it is.
+pub fn has_result_line(operator: &Operator) -> bool {
+    match operator {
+        Operator::Bash(_) => true,
+        Operator::Empty | Operator::Python(_) => false,
+    }
+}
+
+/// What every task finds in its environment (SCHEDULING §16): both eras' names, only what is known.
+pub fn context_variables(task: &TaskMessage, claim: Claim) -> Environment {
+    let mut variables = BTreeMap::from([
+        ("AIRFLOW_CTX_DAG_OWNER".to_owned(), task.owner.clone()),
+        ("AIRFLOW_CTX_DAG_ID".to_owned(), task.key.dag.to_string()),
+        ("AIRFLOW_CTX_TASK_ID".to_owned(), task.key.task.to_string()),
+        ("AIRFLOW_CTX_DAG_RUN_ID".to_owned(), task.key.run.to_string()),
+        ("AIRFLOW_CTX_TRY_NUMBER".to_owned(), task.try_number.to_string()),
+        (CLAIM_MARK.to_owned(), claim.to_string()),
+    ]);
+    if let Some(date) = task.run.logical_date {
+        variables.insert("AIRFLOW_CTX_LOGICAL_DATE".to_owned(), iso(date));
+        variables.insert("AIRFLOW_CTX_EXECUTION_DATE".to_owned(), iso(date));
+    }
+    variables
+}
+
+/// What was made for one attempt, removed (a folder with everything in it) when dropped.
+pub enum Leftover {
+    Folder(PathBuf),
+    File(PathBuf),
+}
+
+impl Leftover {
+    /// A folder that nobody else has.
+    pub fn fresh_folder(under: &Path) -> io::Result<Self> {
+        loop {
+            let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+            let path = under.join(format!("airflowtmp{name}"));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self::Folder(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Folder(path) | Self::File(path) => path,
+        }
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        match self {
+            Self::File(path) => say_if_left(path, fs::remove_file(&*path)),
+            // Mostly it is empty. What a task left in it may be large: that is removed beside the work.
+            Self::Folder(path) => {
+                if fs::remove_dir(&*path).is_err() {
+                    let path = std::mem::take(path);
+                    let remove = move || say_if_left(&path, fs::remove_dir_all(&path));
+                    match tokio::runtime::Handle::try_current() {
+                        Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+                        Err(_) => remove(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn say_if_left(path: &Path, removed: io::Result<()>) {
+    match removed {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove what a task left"),
+    }
+}
+
+/// The values to store of a task whose result is `line`.
+pub fn result(line: String) -> (String, Value) {
+    (RETURN_VALUE.to_owned(), Value::String(line))
+}

@@ -1,0 +1,494 @@
+//! One attempt, from the grant to its last line of output: prepare, start, stream, stop, judge.
+//!
+//! ```text
+//!  prepare ──► spawn ──► stream output, answer questions ──► exit ──► group gone, output ended ──► judge
+//!     │           │            │ Stop or timeout: TERM, grace, KILL
+//!     └───────────┴── Unstartable
+//! ```
+//!
+//! A slot runs on the arbiter, beside the worker actor, which alone decides what
+//! a claim may do. The slot tells it what happened, and never reports by itself.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use chrono::Utc;
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::companion::ProcessId;
+use super::companion::frame::{End, FromCompanion, Stop};
+use super::log::{Level, TaskLog};
+use super::operator::python::Channel;
+use super::operator::{self, Job, Judged, Prepared, Unstartable};
+use super::output::LastLine;
+use super::process::{Companion, Process};
+use super::settings::WorkerSettings;
+use crate::domain::attempt::Outcome;
+use crate::domain::ids::Claim;
+use crate::domain::time::{Time, to_micros};
+use crate::protocol::task_channel::{Finish, FromTask, Reply};
+use crate::protocol::work::{Answer, Question, Report, TaskMessage};
+
+/// A line without a newline is shown when the task writes nothing for so long.
+const SHOW_AFTER: Duration = Duration::from_millis(100);
+
+/// How long output is awaited when the process group is gone and something outside it still holds the pipe.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What the worker tells a slot.
+#[derive(Debug)]
+pub enum SlotOrder {
+    /// End the process; or start none, if none was started.
+    Stop {
+        why: StopWhy,
+        grace: Duration,
+    },
+    /// Start no process, if none was started. One that runs goes on.
+    Withdraw,
+    Answer {
+        seq: u64,
+        answer: Answer,
+    },
+}
+
+/// Why a running attempt is made to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopWhy {
+    Terminated,
+    Drained,
+    TimedOut,
+}
+
+/// What a slot tells its worker.
+#[derive(Debug)]
+pub enum SlotNews {
+    Started {
+        process: ProcessId,
+        at: Time,
+    },
+    Asked {
+        seq: u64,
+        question: Question,
+    },
+    /// Nothing was started and nothing will be: it was told so in time.
+    Withdrawn,
+    Ended {
+        how: Ended,
+        report: Box<Report>,
+    },
+}
+
+/// At which point of the claim's life it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Unstartable,
+    Exited,
+    /// The lease is over, or the companion gone.
+    Fenced,
+}
+
+/// Everything that running one attempt needs.
+pub struct Slot {
+    pub claim: Claim,
+    pub task: Box<TaskMessage>,
+    pub settings: Rc<WorkerSettings>,
+    pub companion: Companion,
+    pub orders: mpsc::UnboundedReceiver<SlotOrder>,
+    pub tell: Box<dyn Fn(Claim, SlotNews)>,
+}
+
+/// A process that runs, and what is known of it so far.
+struct Running {
+    process: Process,
+    pid: Option<ProcessId>,
+    started_at: Time,
+    output: pipe::Receiver,
+    output_ended: bool,
+    channel: Option<Channel>,
+    result: Option<LastLine>,
+    finish: Option<Finish>,
+    xcoms: Vec<(String, Value)>,
+    stopping: Option<StopWhy>,
+    kill_at: Option<Instant>,
+    end: Option<End>,
+    fenced: bool,
+}
+
+impl Slot {
+    /// Runs the attempt to its end.
+    pub async fn run(mut self) {
+        let mut log =
+            TaskLog::open(&self.settings.base_log_folder, &self.task.log_path, self.settings.max_task_log_bytes);
+        let source = operator::source(&self.task.operator);
+        let title = format!(
+            "Attempt {} of {}: task {}, operator {source}, worker {}",
+            self.task.try_number,
+            self.task.max_tries.saturating_add(1),
+            self.task.key,
+            self.settings.name,
+        );
+        log.say(Utc::now(), "worker", Level::Info, &title);
+
+        let news = match self.start(&mut log) {
+            Err(Unstartable(why)) => self.unstartable(&mut log, why),
+            Ok(None) => self.end_of_nothing(&mut log),
+            Ok(Some(started)) => self.follow(started, &mut log).await,
+        };
+        log.flush();
+        drop(log);
+        (self.tell)(self.claim, news);
+    }
+
+    /// Makes the process. `None` when the operator has nothing to run.
+    fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
+        let now = Utc::now();
+        let mut job = match operator::prepare(&self.task, self.claim, now, &self.settings)? {
+            Prepared::Nothing => return Ok(None),
+            Prepared::Process(job) => job,
+        };
+        log.say(now, operator::source(&self.task.operator), Level::Info, &format!("Running command: {}", job.shown));
+        // The channel is the process's; it comes with the job and leaves with the frame.
+        let (channel, stdin) = match job.start.take() {
+            Some(start) => {
+                let opened = Channel::open(start);
+                let (channel, stdin) =
+                    opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
+                (Some(channel), Some(stdin))
+            }
+            None => (None, None),
+        };
+        let pipe = || -> std::io::Result<(pipe::Receiver, OwnedFd)> {
+            let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
+            Ok((pipe::Receiver::from_owned_fd(reading)?, writing))
+        };
+        let (output, writing) =
+            pipe().map_err(|error| Unstartable(format!("cannot make a pipe for the task's output: {error}")))?;
+        if self.is_withdrawn() {
+            return Ok(Some(Started::Withdrawn));
+        }
+        let spawned = self.companion.spawn(job.spec.clone(), writing, stdin);
+        let process =
+            spawned.map_err(|error| Unstartable(format!("cannot ask the companion for a process: {error}")))?;
+        Ok(Some(Started::Asked(Box::new(Asked { job, process, output, channel }))))
+    }
+
+    /// Whether an order came before anything was started.
+    fn is_withdrawn(&mut self) -> bool {
+        match self.orders.try_recv() {
+            Ok(SlotOrder::Stop { .. } | SlotOrder::Withdraw) => true,
+            Ok(SlotOrder::Answer { .. }) | Err(_) => false,
+        }
+    }
+
+    async fn follow(&mut self, started: Started, log: &mut TaskLog) -> SlotNews {
+        let Asked { job, mut process, output, channel } = match started {
+            Started::Withdrawn => {
+                log.say(Utc::now(), "worker", Level::Info, "Given back before it started");
+                return SlotNews::Withdrawn;
+            }
+            Started::Asked(asked) => *asked,
+        };
+        let pid = match process.news().await {
+            Some(FromCompanion::Spawned { pid, start_time, .. }) => Some(ProcessId { pid, start_time }),
+            Some(FromCompanion::SpawnFailed { why, .. }) => return self.unstartable(log, why),
+            // The companion went: whether the process was started is not known.
+            Some(
+                FromCompanion::Ready { .. }
+                | FromCompanion::Cannot { .. }
+                | FromCompanion::Exited { .. }
+                | FromCompanion::Gone { .. }
+                | FromCompanion::LeaseOver,
+            )
+            | None => None,
+        };
+        let started_at = to_micros(Utc::now());
+        let mut running = Running {
+            process,
+            pid,
+            started_at,
+            output,
+            output_ended: false,
+            channel,
+            result: (self.task.do_xcom_push && operator::has_result_line(&self.task.operator)).then(LastLine::default),
+            finish: None,
+            xcoms: Vec::new(),
+            stopping: None,
+            kill_at: None,
+            end: None,
+            fenced: pid.is_none(),
+        };
+        if let Some(process) = pid {
+            log.say(started_at, "worker", Level::Info, &format!("Process {} started", process.pid));
+            log.flush();
+            (self.tell)(self.claim, SlotNews::Started { process, at: started_at });
+            self.stream(&mut running, log).await;
+        }
+        // Before the report: whoever hears it may count on the folder being gone.
+        drop(job);
+        self.conclude(running, log)
+    }
+
+    /// Streams output and answers questions until the process, its group and its output have ended.
+    async fn stream(&mut self, running: &mut Running, log: &mut TaskLog) {
+        let source = operator::source(&self.task.operator);
+        let timeout = self.task.execution_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut buffer = vec![0; 16 * 1024];
+        let mut show_at: Option<Instant> = None;
+        let mut group_gone: Option<Instant> = None;
+        let mut orders_open = true;
+        loop {
+            let last_words = group_gone.map(|at| at + LAST_WORDS);
+            let heard_everything = running.output_ended && running.channel.is_none();
+            if running.fenced
+                || (group_gone.is_some() && heard_everything)
+                || last_words.is_some_and(|until| until <= Instant::now())
+            {
+                return;
+            }
+            let timeout = timeout.filter(|_| running.stopping.is_none() && running.end.is_none());
+            tokio::select! {
+                read = running.output.read(&mut buffer), if !running.output_ended => match read {
+                    Ok(0) | Err(_) => running.output_ended = true,
+                    Ok(got) => {
+                        let bytes = &buffer[..got];
+                        log.output(Utc::now(), source, bytes);
+                        log.flush();
+                        if let Some(result) = &mut running.result {
+                            result.push(bytes);
+                        }
+                        show_at = (!bytes.ends_with(b"\n")).then(|| Instant::now() + SHOW_AFTER);
+                    }
+                },
+                news = running.process.news(), if group_gone.is_none() => match news {
+                    Some(FromCompanion::Exited { end, strays, .. }) => {
+                        running.end = Some(end);
+                        if !strays {
+                            group_gone = Some(Instant::now());
+                        }
+                    }
+                    Some(FromCompanion::Gone { .. }) => group_gone = Some(Instant::now()),
+                    Some(FromCompanion::LeaseOver) | None => running.fenced = true,
+                    Some(
+                        FromCompanion::Ready { .. }
+                        | FromCompanion::Cannot { .. }
+                        | FromCompanion::Spawned { .. }
+                        | FromCompanion::SpawnFailed { .. },
+                    ) => {}
+                },
+                order = self.orders.recv(), if orders_open => match order {
+                    Some(SlotOrder::Stop { why, grace }) => self.stop(running, log, why, grace),
+                    Some(SlotOrder::Withdraw) => {}
+                    Some(SlotOrder::Answer { seq, answer }) => {
+                        if let Some(channel) = &running.channel {
+                            channel.reply(&reply(seq, answer));
+                        }
+                    }
+                    None => orders_open = false,
+                },
+                heard = hear(&mut running.channel), if running.channel.is_some() => self.hear(running, log, heard),
+                () = at(show_at) => {
+                    show_at = None;
+                    log.pause(Utc::now(), source);
+                },
+                () = at(timeout) => self.stop(running, log, StopWhy::TimedOut, self.settings.kill_grace),
+                () = at(running.kill_at) => {
+                    running.kill_at = None;
+                    log.say(Utc::now(), "worker", Level::Warning, "It did not end in time: sending KILL to its process group");
+                    log.flush();
+                    running.process.signal(Stop::Kill);
+                },
+                () = at(last_words) => return,
+            }
+        }
+    }
+
+    /// TERM now, KILL after `grace`. A second order can only hurry the first.
+    fn stop(&self, running: &mut Running, log: &mut TaskLog, why: StopWhy, grace: Duration) {
+        if running.end.is_some() {
+            return;
+        }
+        let kill_at = Instant::now() + grace;
+        if running.stopping.is_none() {
+            running.stopping = Some(why);
+            let text =
+                format!("{}: sending TERM to its process group, KILL in {} s", self.reason(why), grace.as_secs_f64());
+            log.say(Utc::now(), "worker", Level::Warning, &text);
+            log.flush();
+            running.process.signal(Stop::Term);
+            running.kill_at = Some(kill_at);
+        } else if let Some(planned) = &mut running.kill_at {
+            *planned = kill_at.min(*planned);
+        }
+    }
+
+    fn reason(&self, why: StopWhy) -> String {
+        match why {
+            StopWhy::Terminated => "The scheduler ended this attempt".to_owned(),
+            StopWhy::Drained => "The worker has to leave".to_owned(),
+            StopWhy::TimedOut => {
+                let limit = self.task.execution_timeout.unwrap_or_default();
+                format!("The task ran longer than its execution_timeout of {} s", limit.as_secs_f64())
+            }
+        }
+    }
+
+    fn hear(&self, running: &mut Running, log: &mut TaskLog, heard: Option<Result<FromTask, String>>) {
+        match heard {
+            None => running.channel = None,
+            Some(Err(why)) => {
+                let text = format!("The task's process said something that cannot be understood: {why}");
+                log.say(Utc::now(), "worker", Level::Error, &text);
+                running.channel = None;
+            }
+            Some(Ok(FromTask::Finish(finish))) => running.finish = Some(finish),
+            // The result travels with the outcome, in the same commit.
+            Some(Ok(FromTask::SetXCom { id, key, value })) if key == operator::RETURN_VALUE => {
+                running.xcoms.retain(|(known, _)| *known != key);
+                running.xcoms.push((key, value));
+                if let Some(channel) = &running.channel {
+                    channel.reply(&Reply::value(id, Value::Null));
+                }
+            }
+            Some(Ok(FromTask::SetXCom { id, key, value })) => {
+                (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
+            }
+            Some(Ok(FromTask::GetXCom { id, task_id, key, map_index, run_id, dag_id, include_prior_dates: _ })) => {
+                let question = Question::GetXCom { task_id, map_index, key, run_id, dag_id };
+                (self.tell)(self.claim, SlotNews::Asked { seq: id, question });
+            }
+        }
+    }
+
+    fn conclude(&self, running: Running, log: &mut TaskLog) -> SlotNews {
+        let ended_at = to_micros(Utc::now()).max(running.started_at);
+        log.end_output(ended_at, operator::source(&self.task.operator));
+        let mut xcoms = running.xcoms;
+        let (how, judged) = match (running.stopping, running.end) {
+            (_, None) => {
+                let message = "The worker's companion ended, and with it the attempt".to_owned();
+                (Ended::Fenced, Judged { outcome: Outcome::Fenced, message: Some(message) })
+            }
+            (Some(why), Some(_)) => {
+                let outcome = match why {
+                    StopWhy::TimedOut => Outcome::TimedOut,
+                    StopWhy::Terminated | StopWhy::Drained => Outcome::Killed,
+                };
+                (Ended::Exited, Judged { outcome, message: Some(self.reason(why)) })
+            }
+            (None, Some(end)) => (Ended::Exited, operator::judge(&self.task.operator, end, running.finish)),
+        };
+        if let (Outcome::Success, Some(result)) = (judged.outcome, running.result) {
+            match result.end() {
+                Ok(line) => xcoms.push(operator::result(line)),
+                Err(length) => {
+                    let text = format!(
+                        "The last line of output has {length} bytes, more than the {} that a result may have: it is not stored",
+                        super::output::MAX_RESULT
+                    );
+                    log.say(ended_at, "worker", Level::Warning, &text);
+                }
+            }
+        }
+        let exit_code = running.end.map(End::returncode);
+        let level = match judged.outcome {
+            Outcome::Success | Outcome::Skipped => Level::Info,
+            Outcome::Failed { .. }
+            | Outcome::TimedOut
+            | Outcome::Killed
+            | Outcome::Fenced
+            | Outcome::Lost
+            | Outcome::NeverStarted
+            | Outcome::Undeliverable => Level::Error,
+        };
+        if let Some(message) = &judged.message {
+            log.say(ended_at, "worker", level, message);
+        }
+        let text = format!(
+            "Ended as {}{} after {:.3} s",
+            judged.outcome.as_str(),
+            exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default(),
+            (ended_at - running.started_at).to_std().unwrap_or_default().as_secs_f64(),
+        );
+        log.say(ended_at, "worker", level, &text);
+        let report = Report {
+            attempt: self.task.attempt,
+            claim: self.claim,
+            outcome: judged.outcome,
+            exit_code,
+            message: judged.message,
+            started_at: Some(running.started_at),
+            ended_at,
+            pid: running.pid.map(|process| process.pid),
+            xcoms,
+        };
+        SlotNews::Ended { how, report: Box::new(report) }
+    }
+
+    fn unstartable(&self, log: &mut TaskLog, why: String) -> SlotNews {
+        log.say(Utc::now(), "worker", Level::Error, &why);
+        self.ended_unstarted(Outcome::Failed { retryable: true }, Some(why))
+    }
+
+    fn end_of_nothing(&self, log: &mut TaskLog) -> SlotNews {
+        log.say(Utc::now(), "worker", Level::Info, "There is nothing to run");
+        self.ended_unstarted(Outcome::Success, None)
+    }
+
+    fn ended_unstarted(&self, outcome: Outcome, message: Option<String>) -> SlotNews {
+        let report = Report {
+            attempt: self.task.attempt,
+            claim: self.claim,
+            outcome,
+            exit_code: None,
+            message,
+            started_at: None,
+            ended_at: to_micros(Utc::now()),
+            pid: None,
+            xcoms: Vec::new(),
+        };
+        SlotNews::Ended { how: Ended::Unstartable, report: Box::new(report) }
+    }
+}
+
+/// How far starting came.
+enum Started {
+    Withdrawn,
+    Asked(Box<Asked>),
+}
+
+/// The companion was asked for the process.
+struct Asked {
+    job: Box<Job>,
+    process: Process,
+    output: pipe::Receiver,
+    channel: Option<Channel>,
+}
+
+/// At that time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn hear(channel: &mut Option<Channel>) -> Option<Result<FromTask, String>> {
+    match channel {
+        Some(channel) => channel.hear().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn reply(id: u64, answer: Answer) -> Reply {
+    match answer {
+        Answer::XCom { value } => Reply::value(id, value.unwrap_or(Value::Null)),
+        Answer::Stored => Reply::value(id, Value::Null),
+        Answer::Refused { why } => Reply::error(id, why),
+    }
+}

@@ -1,0 +1,7 @@
+//! The worker with real processes: what a task sees, and what becomes of it when something breaks.
+
+mod death;
+mod executor;
+mod life;
+mod measure;
+mod world;
