@@ -1,0 +1,54 @@
+"""What we have to say to the author of a DAG file while it loads, each with its line."""
+
+import difflib
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+# Filled while a file loads; taken by `parse`.
+warnings = []
+_said = set()
+
+
+def author_frame():
+    """The innermost frame that is neither ours nor the standard machinery of imports."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(HERE) and not name.startswith("<frozen") and name != "<string>":
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def author_place():
+    """`(file, line)` of the author's statement that led here, or `(None, None)`."""
+    frame = author_frame()
+    if frame is None:
+        return None, None
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def warn(message, hint=None, place=None, once=None):
+    """Keeps a warning. With `once`, only the first of that key in a file is kept."""
+    if once is not None:
+        if once in _said:
+            return
+        _said.add(once)
+    file, line = place or author_place()
+    warnings.append({"file": file, "line": line, "message": message, "hint": hint})
+
+
+def nearest(word, known, cutoff=0.7):
+    """The known word that is most like `word`, or None."""
+    known = [k for k in known if isinstance(k, str)]
+    by_lower = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=cutoff)
+    return by_lower[found[0]] if found else None
+
+
+def did_you_mean(word, known, cutoff=0.7):
+    """The same as a hint."""
+    meant = nearest(word, known, cutoff)
+    return "did you mean `%s`?" % meant if meant else None
