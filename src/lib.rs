@@ -2,3 +2,5 @@
 
 pub mod dagfile;
 pub mod domain;
+pub mod protocol;
+pub mod store;

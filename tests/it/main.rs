@@ -1,1 +1,3 @@
+//! The integration tests, in one binary: every further one would cost a link.
 
+mod vectors;

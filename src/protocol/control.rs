@@ -1,0 +1,115 @@
+//! The border between people and the scheduler: what a user wants, from
+//! whichever process it comes. From another process it is a durable row of this type.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::ids::{DagId, RunId};
+use crate::domain::run::RunType;
+use crate::domain::state::RunState;
+use crate::domain::time::Time;
+
+/// What a user wants to happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "control", rename_all = "snake_case")]
+pub enum Control {
+    Trigger(Trigger),
+    Pause { dag: DagId, paused: bool },
+}
+
+/// A run that a user asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    pub dag: DagId,
+    /// `None`: made from the run's type and instant.
+    pub run_id: Option<RunId>,
+    /// `None`: the run has no logical date (Airflow 3), or the present instant (Airflow 2).
+    pub logical_date: Option<Time>,
+    #[serde(default)]
+    pub conf: serde_json::Map<String, Value>,
+    pub note: Option<String>,
+    pub by: TriggeredBy,
+    pub user: Option<String>,
+}
+
+/// Where a run came from, in the REST API's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggeredBy {
+    Cli,
+    Operator,
+    RestApi,
+    Ui,
+    Test,
+    Timetable,
+    Asset,
+    Backfill,
+}
+
+impl TriggeredBy {
+    pub const ALL: [Self; 8] =
+        [Self::Cli, Self::Operator, Self::RestApi, Self::Ui, Self::Test, Self::Timetable, Self::Asset, Self::Backfill];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Operator => "operator",
+            Self::RestApi => "rest_api",
+            Self::Ui => "ui",
+            Self::Test => "test",
+            Self::Timetable => "timetable",
+            Self::Asset => "asset",
+            Self::Backfill => "backfill",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == word)
+    }
+}
+
+/// What became of a [`Control`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Triggered(Triggered),
+    /// `changed` is false when it was so already.
+    Paused {
+        dag: DagId,
+        paused: bool,
+        changed: bool,
+    },
+    Refused {
+        why: Refused,
+    },
+}
+
+/// A run that now exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Triggered {
+    pub dag: DagId,
+    pub run_id: RunId,
+    pub run_type: RunType,
+    pub state: RunState,
+    pub logical_date: Option<Time>,
+    pub interval_start: Option<Time>,
+    pub interval_end: Option<Time>,
+    pub run_after: Time,
+    pub conf: serde_json::Map<String, Value>,
+    /// The DAG is paused: the run waits until it is not.
+    pub paused: bool,
+}
+
+/// Why a control cannot be done; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Refused {
+    #[error("no DAG is named `{dag}`{}", hint.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    DagNotFound { dag: DagId, hint: Option<String> },
+    #[error("DAG `{dag}` already has a run `{run_id}`: choose another run id, or clear that run")]
+    RunExists { dag: DagId, run_id: RunId },
+    #[error("DAG `{dag}` already has a run for the logical date {logical_date}: run `{run_id}`")]
+    LogicalDateTaken { dag: DagId, logical_date: Time, run_id: RunId },
+    #[error("{message}")]
+    Invalid { message: String },
+}

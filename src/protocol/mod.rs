@@ -1,0 +1,8 @@
+//! What is said: the messages between the parts, as serde types and nothing else.
+//!
+//! One file per border, one enum per direction; every wire name is spelt once,
+//! here. A message never carries a handle, a closure or a database row.
+
+pub mod control;
+pub mod event;
+pub mod work;

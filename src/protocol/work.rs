@@ -1,0 +1,212 @@
+//! The border between executor and worker (PROTOCOL §4): the same types
+//! in-process and over a broker.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::attempt::{Outcome, Refusal, Verdict};
+use crate::domain::ids::{AttemptId, Claim, Dispatch, Epoch, Incarnation, QueueName, TaskKey, TryNumber, WorkerId};
+use crate::domain::operator::Operator;
+use crate::domain::run::{DataInterval, RunType};
+use crate::domain::time::{Time, seconds};
+
+/// What a worker is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// Work to do. In one process it comes with its claim already granted (PROTOCOL §9).
+    Task {
+        task: Box<TaskMessage>,
+        granted: Option<Claim>,
+    },
+    Granted {
+        attempt: AttemptId,
+        claim: Claim,
+        epoch: Epoch,
+    },
+    Refused {
+        claim: Claim,
+        why: Refusal,
+        epoch: Epoch,
+    },
+    /// The reports of these claims were recorded; the worker may forget them.
+    Settled {
+        claims: Vec<(Claim, Verdict)>,
+    },
+    /// TERM, `grace`, KILL; the outcome is reported as usual.
+    Terminate {
+        claim: Claim,
+        #[serde(with = "seconds")]
+        grace: Duration,
+    },
+    /// The answer to a question of a running task.
+    Values {
+        claim: Claim,
+        seq: u64,
+        answer: Answer,
+    },
+    /// This incarnation is known to have ended.
+    Fenced {
+        incarnation: Incarnation,
+    },
+    /// Take nothing more, finish until the deadline, leave. The Local executor's poison pill.
+    Drain {
+        #[serde(with = "seconds")]
+        deadline: Duration,
+    },
+    /// The number of slots from now on.
+    Resize {
+        slots: u32,
+    },
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// It began a new life; every process of earlier ones is proven gone (W6).
+    Online(Online),
+    /// A slot asks to own the attempt.
+    Claimed {
+        attempt: AttemptId,
+        dispatch: Dispatch,
+        claim: Claim,
+    },
+    /// For display; never decides.
+    Started {
+        attempt: AttemptId,
+        claim: Claim,
+        pid: u32,
+        at: Time,
+    },
+    Finish(Report),
+    /// Nothing started and nothing will; the attempt is given back.
+    Released {
+        attempt: AttemptId,
+        claim: Claim,
+    },
+    Beat(Beat),
+    /// A running task asks for something.
+    Asked {
+        attempt: AttemptId,
+        claim: Claim,
+        seq: u64,
+        question: Question,
+    },
+    /// Drained: nothing runs and nothing will.
+    Offline {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
+}
+
+/// A worker's first word in each life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Online {
+    pub worker: WorkerId,
+    pub incarnation: Incarnation,
+    /// `name@host`, for people.
+    pub name: String,
+    pub slots: u32,
+    pub queues: Vec<QueueName>,
+    /// Outcomes of earlier lives that were not settled; loss and outcome cannot overtake each other.
+    pub unsettled: Vec<Report>,
+}
+
+/// A worker's sign of life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beat {
+    pub worker: WorkerId,
+    pub incarnation: Incarnation,
+    pub seq: u64,
+    /// The highest claim number used.
+    pub highest_n: i64,
+    /// Claims held: asked for, granted, running, or ended and unsettled.
+    pub held: Vec<(AttemptId, Claim)>,
+    pub free_slots: u32,
+}
+
+/// How an attempt ended, from the worker that owned it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub attempt: AttemptId,
+    pub claim: Claim,
+    pub outcome: Outcome,
+    /// Of the process, when one ran and exited by itself.
+    pub exit_code: Option<i32>,
+    /// One sentence for people, when there is more to say than the outcome.
+    pub message: Option<String>,
+    /// `None` when nothing started.
+    pub started_at: Option<Time>,
+    pub ended_at: Time,
+    pub pid: Option<u32>,
+    /// Values to store with the outcome, in the same commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub xcoms: Vec<(String, Value)>,
+}
+
+/// Everything that a worker needs to run one attempt; it asks no database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskMessage {
+    pub attempt: AttemptId,
+    pub dispatch: Dispatch,
+    pub key: TaskKey,
+    pub try_number: TryNumber,
+    pub max_tries: i32,
+    /// As in the DAG: its templates are rendered by the slot, into the task's own log.
+    pub operator: Operator,
+    pub queue: QueueName,
+    pub owner: String,
+    #[serde(with = "seconds::option")]
+    pub execution_timeout: Option<Duration>,
+    pub do_xcom_push: bool,
+    /// Relative to the base log folder, in Airflow's layout.
+    pub log_path: String,
+    pub run: RunContext,
+}
+
+/// What templates and Python callables may know about the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunContext {
+    pub run_type: RunType,
+    /// `None` for a run that was triggered without a date (Airflow 3).
+    pub logical_date: Option<Time>,
+    pub interval: Option<DataInterval>,
+    pub run_after: Time,
+    pub started_at: Option<Time>,
+    pub conf: serde_json::Map<String, Value>,
+    /// DAG defaults under task params under conf, merged.
+    pub params: serde_json::Map<String, Value>,
+    /// The logical dates of the neighbours on the schedule, where it has them.
+    pub previous_logical_date: Option<Time>,
+    pub next_logical_date: Option<Time>,
+    /// The DAG file, relative to the DAGs folder.
+    pub file: String,
+    /// Extra folders for template files.
+    pub template_searchpath: Vec<String>,
+}
+
+/// What a running task may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "question", rename_all = "snake_case")]
+pub enum Question {
+    /// A value of the same run unless `run_id` names another.
+    GetXCom { task_id: String, map_index: Option<i32>, key: String, run_id: Option<String>, dag_id: Option<String> },
+    /// Stored at once, before the task ends.
+    SetXCom { key: String, value: Value },
+}
+
+/// The scheduler's answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    XCom { value: Option<Value> },
+    Stored,
+    Refused { why: String },
+}
+
+/// Environment variables that every task sees (SCHEDULING §16), by name.
+pub type Environment = BTreeMap<String, String>;
