@@ -6,6 +6,7 @@
 
 pub mod lower;
 mod outline;
+pub mod python;
 pub mod spec;
 pub mod written;
 pub mod yaml;

@@ -12,6 +12,8 @@ import importlib.util
 import os
 import sys
 
+from . import notes
+
 
 class Uncached(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname):
@@ -51,6 +53,7 @@ def load(path):
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    notes.dag_file = path
     loader.exec_module(module)
     return module
 

@@ -8,6 +8,8 @@ HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 # Filled while a file loads; taken by `parse`.
 warnings = []
+# The file that is being loaded, absolute.
+dag_file = None
 _said = set()
 
 
@@ -28,6 +30,16 @@ def author_place():
     if frame is None:
         return None, None
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def place_in_dag_file():
+    """The same, but of the DAG file itself: what a module beside it makes belongs to the line that asked for it."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == dag_file:
+            return dag_file, frame.f_lineno
+        frame = frame.f_back
+    return author_place()
 
 
 def warn(message, hint=None, place=None, once=None):

@@ -54,6 +54,9 @@ def sentence(error):
     # A KeyError's text is the repr of its key; a whole sentence in it should read as one.
     text = error.args[0] if isinstance(error, KeyError) and len(error.args) == 1 and " " in str(error.args[0]) else error
     first = str(text).strip().split("\n")[0]
+    if isinstance(error, ImportError):
+        # The file's path and the interpreter's guess are said better by place and hint.
+        first = re.sub(r"( \(most likely due to a circular import\))?( \((/.*|unknown location)\))$", "", first)
     return "%s: %s" % (type(error).__name__, first) if first else type(error).__name__
 
 
@@ -205,11 +208,18 @@ def relative(path, folder):
 
 
 def text_of(error, trace):
-    """The traceback as Python prints it, without our own frames at its start."""
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename.startswith(notes.HERE)
-        or trace.tb_frame.f_code.co_filename.startswith("<frozen importlib")
-        or trace.tb_frame.f_code.co_filename == "<string>"
-    ):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+    """The traceback as Python prints it, without our own frames and those of the import machinery."""
+    told = traceback.TracebackException(type(error), error, trace)
+    seen, rest = set(), [told]
+    while rest:
+        one = rest.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        rest += [one.__cause__, one.__context__]
+        one.stack[:] = [frame for frame in one.stack if not is_machinery(frame.filename)]
+    return "".join(told.format()).rstrip()
+
+
+def is_machinery(filename):
+    return filename.startswith((notes.HERE, "<frozen importlib")) or filename == "<string>"

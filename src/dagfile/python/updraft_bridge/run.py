@@ -8,9 +8,8 @@ import json
 import linecache
 import logging
 import sys
-import traceback
 
-from . import finder, imports, notes, spec
+from . import finder, imports, notes, problem, spec
 from .model import context as contexts
 from .model.exceptions import (
     AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSkipException,
@@ -190,15 +189,9 @@ def judge(error):
 
 
 def print_traceback(error):
-    """To the log, without our own frames before the author's first."""
-    trace = error.__traceback__
-    first = trace
-    while first is not None and (
-        first.tb_frame.f_code.co_filename.startswith(notes.HERE) or "importlib" in first.tb_frame.f_code.co_filename
-    ):
-        first = first.tb_next
-    text = "".join(traceback.format_exception(type(error), error, first or trace))
-    logging.getLogger("airflow.task").error("Task failed with exception\n%s", text.rstrip())
+    """To the log, without our own frames."""
+    text = problem.text_of(error, error.__traceback__)
+    logging.getLogger("airflow.task").error("Task failed with exception\n%s", text)
 
 
 def log_to_stdout():

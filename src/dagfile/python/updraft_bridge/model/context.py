@@ -161,7 +161,7 @@ def build(start, task, dag, channel):
         context.update(date_names(logical))
         context["task_instance_key_str"] = "%s__%s__%s" % (ti.dag_id, ti.task_id, context["ds_nodash"])
         following = dates.instant(start.get("next_logical_date")) or dag_run.data_interval_end
-        preceding = dates.instant(start.get("prev_logical_date"))
+        preceding = dates.instant(start.get("previous_logical_date"))
         context.update(neighbours(following, preceding))
     return context
 

@@ -8,7 +8,7 @@ import os
 from .. import notes
 from . import stack
 from .exceptions import AirflowException, DuplicateTaskIdFound, TaskNotFound
-from .operator import ARGUMENTS, LATER, OLD_NAMES, SILENT, check_id, check_type, duration
+from .operator import ARGUMENTS, LATER, OLD_NAMES, SILENT, check_count, check_id, duration
 from .param import DagParam, ParamsDict
 
 NOT_GIVEN = object()
@@ -62,7 +62,7 @@ class DAG:
             raise TypeError("expected dag_id to be of type str, got: %r" % (dag_id,))
         check_id("dag_id", dag_id)
         self.dag_id = dag_id
-        self.file, self.line = notes.author_place()
+        self.file, self.line = notes.place_in_dag_file()
         self.description = description
         self.default_args = dict(default_args or {})
         # Airflow lets `params` stand in default_args, too.
@@ -96,8 +96,8 @@ class DAG:
         self.params = ParamsDict(params)
         self.tags = list([self.tags] if isinstance(self.tags, str) else self.tags or [])
         self.dagrun_timeout = duration("dagrun_timeout", self.dagrun_timeout)
-        check_type("max_active_runs", self.max_active_runs, int)
-        check_type("max_active_tasks", self.max_active_tasks, int)
+        check_count("max_active_runs", self.max_active_runs)
+        check_count("max_active_tasks", self.max_active_tasks)
         for name in ("start_date", "end_date"):
             value = getattr(self, name) or self.default_args.get(name)
             if value is not None and not isinstance(value, (datetime.datetime, datetime.date, str)):
@@ -236,6 +236,8 @@ def dag(dag_id="", *args, **kwargs):
             bound.apply_defaults()
             name = dag_id if isinstance(dag_id, str) and dag_id else function.__name__
             made_dag = DAG(name, *args, **kwargs)
+            if function.__code__.co_filename == made_dag.file:
+                made_dag.line = function.__code__.co_firstlineno
             if function.__doc__ and made_dag.doc_md is None:
                 made_dag.doc_md = inspect.cleandoc(function.__doc__)
             called.add(function)

@@ -96,3 +96,9 @@ class ComesLater(AirflowFailException):
 
     Not retryable: trying again cannot help.
     """
+
+
+# A traceback names them as their users know them.
+for _thing in list(vars().values()):
+    if isinstance(_thing, type):
+        _thing.__module__ = "airflow.exceptions"

@@ -120,7 +120,7 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
             raise TypeError(
                 "expected %s to have a task_id of type str, got: %r" % (type(self).__name__, task_id)
             )
-        self.file, self.line = notes.author_place()
+        self.file, self.line = notes.place_in_dag_file()
         self.dag = None
         self._upstream, self._downstream = {}, {}
         self.label = task_id
@@ -138,6 +138,8 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
                 value = kwargs.pop(old)
                 kwargs.setdefault(new, value)
                 notes.warn("`%s` is the old name of `%s` and works as before" % (old, new), once=("old", old))
+        # What was said, as opposed to what is so by default: the defaults that count are Updraft's configuration.
+        self._given = {name for name in ARGUMENTS if kwargs.get(name) is not None}
         for name, default in ARGUMENTS.items():
             setattr(self, name, kwargs.pop(name, default))
         for name in list(kwargs):
@@ -156,8 +158,9 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
                 notes.did_you_mean(name, known),
             )
         self.params = ParamsDict(self.params)
-        check_type("retries", self.retries, int)
-        check_type("pool_slots", self.pool_slots, int)
+        check_count("retries", self.retries)
+        check_count("pool_slots", self.pool_slots, at_least=1)
+        check_type("priority_weight", self.priority_weight, int)
         self.retry_delay = duration("retry_delay", self.retry_delay)
         self.max_retry_delay = duration("max_retry_delay", self.max_retry_delay)
         self.execution_timeout = duration("execution_timeout", self.execution_timeout)
@@ -349,12 +352,20 @@ def check_type(what, value, kind):
         raise TypeError("expected %s to be of type %s, got: %r" % (what, kind.__name__, value))
 
 
+def check_count(what, value, at_least=0):
+    check_type(what, value, int)
+    if value is not None and value < at_least:
+        raise ValueError("expected %s to be at least %d, got: %r" % (what, at_least, value))
+
+
 def duration(what, value):
     """A timedelta from a timedelta or from seconds."""
-    if value is None or isinstance(value, datetime.timedelta):
-        return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return datetime.timedelta(seconds=value)
+        value = datetime.timedelta(seconds=value)
+    if value is None or isinstance(value, datetime.timedelta) and value >= datetime.timedelta(0):
+        return value
+    if isinstance(value, datetime.timedelta):
+        raise ValueError("expected %s to be zero or more, got: %s" % (what, value))
     raise TypeError("expected %s to be a timedelta or a number of seconds, got: %r" % (what, value))
 
 

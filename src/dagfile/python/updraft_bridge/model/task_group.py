@@ -15,7 +15,7 @@ class TaskGroup(Edgeable):
         self.dag = dag or (parent_group.dag if parent_group is not None else None) or stack.current_dag()
         if self.dag is None:
             raise AirflowException("task group `%s` is outside a DAG; put it in `with DAG(...)` or pass dag=" % group_id)
-        self.file, self.line = notes.author_place()
+        self.file, self.line = notes.place_in_dag_file()
         self.parent_group = parent_group or stack.current_group(self.dag)
         self.prefix_group_id = prefix_group_id
         self.default_args = dict(default_args or {})
