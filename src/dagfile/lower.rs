@@ -87,7 +87,9 @@ pub fn lower(spec: DagSpec, file: &str, defaults: &Defaults) -> Lowered {
     let mut notes = Notes::new(file, &spec);
     let dag = lower_dag(spec, file, defaults, &mut notes);
     let failed = notes.problems.iter().any(|problem| problem.severity == Severity::Error);
-    Lowered { dag: dag.filter(|_| !failed), problems: notes.problems }
+    let mut problems = notes.problems;
+    problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+    Lowered { dag: dag.filter(|_| !failed), problems }
 }
 
 fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Notes) -> Option<DagDefinition> {

@@ -4,9 +4,15 @@
 //! that is wrong comes along as a [`Problem`](crate::domain::problem::Problem)
 //! that names file, line and column. Nothing here schedules, stores or runs.
 
+pub mod folder;
+pub mod hash;
+pub mod ignore;
+pub mod loader;
 pub mod lower;
 mod outline;
 pub mod python;
+pub mod schema;
 pub mod spec;
+pub mod watch;
 pub mod written;
 pub mod yaml;

@@ -235,7 +235,7 @@ fn clock_seconds(text: &str) -> Option<f64> {
 /// The part of an ISO 8601 duration after its `P`; months and years have no fixed length.
 fn iso_seconds(text: &str) -> Option<f64> {
     let (mut rest, mut sum, mut in_time) = (text, 0.0, false);
-    if text.is_empty() {
+    if text.trim_matches(['T', 't']).is_empty() {
         return None;
     }
     while !rest.is_empty() {

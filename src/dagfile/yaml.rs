@@ -20,6 +20,9 @@ pub const MOST_BYTES: usize = 8 << 20;
 /// Nodes of one document; a task has about ten.
 const MOST_NODES: usize = 2_000_000;
 
+/// Values that aliases may repeat; each one counts wherever it is repeated.
+const MOST_REPEATED: usize = 50_000;
+
 /// How deep a document may nest. A DAG needs five; params may hold more.
 const MOST_DEPTH: usize = 48;
 
@@ -80,7 +83,7 @@ fn options() -> Options {
     budget.max_total_scalar_bytes = MOST_BYTES;
     let mut options = Options::default();
     options.budget = Some(budget);
-    options.alias_limits.max_total_replayed_events = 50_000;
+    options.alias_limits.max_total_replayed_events = MOST_REPEATED;
     options.alias_limits.max_replay_stack_depth = 16;
     options.alias_limits.max_alias_expansions_per_anchor = 10_000;
     options.strict_booleans = true;
@@ -126,15 +129,22 @@ fn sentence(error: &Error) -> (String, Option<String>) {
         Error::Unexpected { expected, .. } => (format!("expected {}", structure(expected)), None),
         Error::InvalidScalar { ty, .. } => (format!("expected {}", scalar(ty)), None),
         Error::InvalidBooleanStrict { .. } => ("expected true or false".to_owned(), None),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
+        Error::Budget { .. } => {
+            let message = format!(
+                "the file is too large or too deeply nested to be a DAG (at most {MOST_NODES} values, {MOST_DEPTH} levels)"
+            );
+            (message, Some(IGNORE.to_owned()))
+        }
+        Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => {
-            (format!("the file is too large or too deeply nested to be a DAG: {}", said(error)), Some(IGNORE.into()))
+            let message = format!("the file's aliases repeat too much to be a DAG (at most {MOST_REPEATED} values)");
+            (message, Some(IGNORE.to_owned()))
         }
         Error::AliasError { error, .. } => sentence(error),
         Error::Message { msg, .. } => (msg.clone(), None),
+        _ if said(error).starts_with("tabs") => ("a tab in the indentation".into(), Some("indent with spaces".into())),
         // The library may grow kinds of errors; its own words serve for all that have none of ours.
         _ => (said(error), None),
     }
@@ -179,6 +189,8 @@ fn plain(unexpected: &str) -> String {
     match unexpected.split_once(' ') {
         Some(("string", text)) => text.trim_matches('"').to_owned(),
         Some(("integer" | "boolean", text)) => text.trim_matches('`').to_owned(),
+        None if unexpected == "map" => "a mapping".to_owned(),
+        None if unexpected == "sequence" => "a list".to_owned(),
         Some(("floating", text)) => text.trim_start_matches("point ").trim_matches('`').to_owned(),
         _ => unexpected.to_owned(),
     }

@@ -220,8 +220,9 @@ pub enum Verdict {
 
 /// What `rule` says when the upstreams stand as `counts`, in constant time (SCHEDULING §2).
 ///
-/// Verdicts are final as upstreams finish one after the other, except that an
-/// upstream which is cleared takes its part back.
+/// Ask whenever an upstream finishes: the first verdict other than [`Verdict::Wait`]
+/// is the one that counts. A later one could differ, for example where one
+/// upstream is skipped and then another fails.
 pub fn evaluate(rule: TriggerRule, counts: &UpstreamCounts) -> Verdict {
     const SKIP: Verdict = Verdict::Decide(Decision::Skipped);
     const FAIL: Verdict = Verdict::Decide(Decision::UpstreamFailed);

@@ -120,11 +120,7 @@ pub enum FromTask {
         include_prior_dates: bool,
     },
     #[serde(rename = "set_xcom")]
-    SetXCom {
-        id: u64,
-        key: String,
-        value: Value,
-    },
+    SetXCom { id: u64, key: String, value: Value },
     /// The last word.
     Finish(Finish),
 }

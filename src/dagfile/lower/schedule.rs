@@ -4,16 +4,10 @@ use crate::dagfile::spec::DagSpec;
 use crate::dagfile::written::{At, Position, Schedule as Written};
 use crate::domain::limit::Limit;
 use crate::domain::problem::suggestion;
-use crate::domain::schedule::{Family, Schedule};
+
+use crate::domain::schedule::{Family, Schedule, Timetable};
 
 use super::{Defaults, Notes};
-
-/// Words that stand for a cron expression.
-const CRON_PRESETS: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"];
-
-/// All words with an `@`.
-const PRESETS: [&str; 8] =
-    ["@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous"];
 
 pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> Schedule {
     if let Some(old) = &spec.schedule_interval {
@@ -28,71 +22,33 @@ pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> S
         Some(false) => Family::Trigger,
         None => defaults.family,
     };
-    match value {
+    let schedule = match value {
         Written::Never => Schedule::Never,
         Written::Words { text, data_interval } => words(text, family(data_interval), *position, notes),
-        Written::Distance { months: 0, length, .. } if length.is_zero() => {
-            notes.error(*position, "expected a schedule of more than zero seconds");
-            Schedule::Never
-        }
         Written::Distance { months: 0, length, data_interval } => {
             Schedule::Every { period: *length, family: family(data_interval) }
         }
         Written::Distance { months, length, data_interval } => {
             Schedule::EveryMonths { months: *months, plus: *length, family: family(data_interval) }
         }
+    };
+    if let Err(invalid) = Timetable::compile(&schedule) {
+        notes.error(*position, invalid.to_string());
     }
+    schedule
 }
 
 fn words(text: &str, family: Family, position: Option<Position>, notes: &mut Notes) -> Schedule {
-    match text {
-        "@once" => return Schedule::Once,
-        "@continuous" => return Schedule::Continuous,
-        // Python's str(None), which generated files hold.
-        "None" => return Schedule::Never,
-        _ => {}
+    // Python's str(None), which generated files hold.
+    if text == "None" {
+        return Schedule::Never;
     }
-    if let Err((message, hint)) = check_schedule(text) {
-        notes.error_with(position, message, hint);
-    }
-    Schedule::Cron { expression: text.to_owned(), family }
-}
-
-/// Whether `text` is a preset or an expression of croniter's dialect; the error is a sentence and a hint.
-pub(super) fn check_schedule(text: &str) -> Result<(), (String, Option<String>)> {
-    if text.starts_with('@') {
-        if CRON_PRESETS.contains(&text) {
-            return Ok(());
-        }
-        let hint = match text {
-            "@midnight" => Some("`@daily` runs at midnight".to_owned()),
-            "@annually" => Some("write `@yearly`".to_owned()),
-            _ => suggestion(text, PRESETS),
-        };
-        return Err((format!("unknown schedule `{text}` (known: {})", PRESETS.join(", ")), hint));
-    }
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    if !(5..=6).contains(&fields.len()) {
-        let message = format!("expected a schedule such as `0 6 * * *`, `@daily` or `30m`, got: `{text}`");
-        let hint = match fields.len() {
-            1 => suggestion(&format!("@{text}"), PRESETS),
-            n => Some(format!("a cron expression has 5 fields (minute hour day month weekday), this has {n}")),
-        };
-        return Err((message, hint));
-    }
-    // croniter writes seconds last, croner first.
-    let ordered = match fields.as_slice() {
-        [minute, hour, day, month, weekday, second] => {
-            [second, minute, hour, day, month, weekday].map(|f| *f).join(" ")
-        }
-        five => five.join(" "),
-    };
-    croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Optional)
-        .build()
-        .parse(&ordered)
-        .map(|_| ())
-        .map_err(|error| (format!("`{text}` is no cron expression: {error}"), None))
+    Schedule::parse(text, family).unwrap_or_else(|invalid| {
+        // `daily` is a word, and no cron expression of one field.
+        let hint = (!text.contains(' ')).then(|| suggestion(&format!("@{text}"), Schedule::PRESETS)).flatten();
+        notes.error_with(position, invalid.to_string(), hint.filter(|_| !text.starts_with('@')));
+        Schedule::Never
+    })
 }
 
 /// A continuous DAG has one run at a time, by nature.

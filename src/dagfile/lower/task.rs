@@ -131,31 +131,17 @@ fn named<T, E: std::fmt::Display>(
     })
 }
 
-/// Every rule by its name, old names after the new ones.
-const TRIGGER_RULES: [(&str, TriggerRule); 15] = [
-    ("all_success", TriggerRule::AllSuccess),
-    ("all_failed", TriggerRule::AllFailed),
-    ("all_done", TriggerRule::AllDone),
-    ("all_done_min_one_success", TriggerRule::AllDoneMinOneSuccess),
-    ("all_done_setup_success", TriggerRule::AllDoneSetupSuccess),
-    ("one_success", TriggerRule::OneSuccess),
-    ("one_failed", TriggerRule::OneFailed),
-    ("one_done", TriggerRule::OneDone),
-    ("none_failed", TriggerRule::NoneFailed),
-    ("none_failed_min_one_success", TriggerRule::NoneFailedMinOneSuccess),
-    ("none_skipped", TriggerRule::NoneSkipped),
-    ("all_skipped", TriggerRule::AllSkipped),
-    ("always", TriggerRule::Always),
-    ("none_failed_or_skipped", TriggerRule::NoneFailedMinOneSuccess),
-    ("dummy", TriggerRule::Always),
-];
-
 fn trigger_rule(written: Option<&At<String>>, notes: &mut Notes) -> TriggerRule {
     let Some(At { value, position }) = written else { return TriggerRule::default() };
-    match TRIGGER_RULES.iter().find(|(name, _)| name == value) {
-        Some((_, rule)) => *rule,
-        None => {
-            unknown_word("trigger rule", value, TRIGGER_RULES.map(|(name, _)| name), *position, notes);
+    match value.parse::<TriggerRule>() {
+        Ok(rule) => {
+            if rule.as_str() != value {
+                notes.old_name(*position, value, rule.as_str(), "it is used");
+            }
+            rule
+        }
+        Err(unknown) => {
+            notes.error(*position, unknown.to_string());
             TriggerRule::default()
         }
     }

@@ -44,7 +44,7 @@ impl Links {
                     Some(upstream) if known.contains(&upstream) => {}
                     Some(upstream) => known.push(upstream),
                     None => {
-                        let hint = suggestion(&value, names.iter().map(TaskId::as_str));
+                        let hint = suggestion(&value, names.iter().filter(|name| **name != task).map(TaskId::as_str));
                         notes.error_with(position, format!("there is no task `{value}` to wait for"), hint);
                     }
                 }

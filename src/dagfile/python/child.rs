@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -24,6 +24,9 @@ const MAX_ANSWER: u32 = 256 << 20;
 /// Output can stay open in a process that left the group; nobody waits for it longer than this.
 const TALK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// A child that closed the channel gets so long to exit with a status of its own.
+pub const EXIT_PATIENCE: Duration = Duration::from_millis(500);
+
 pub struct Child {
     process: Process,
     group: Group,
@@ -31,10 +34,16 @@ pub struct Child {
     talk: [JoinHandle<Vec<u8>>; 2],
 }
 
-/// Kills the group when dropped, unless the leader was already waited for.
+/// A process group by its leader's number; killed when dropped, unless it was before.
 struct Group(Option<Pid>);
 
 impl Group {
+    /// Asks without reaping.
+    fn leader_has_exited(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.0.is_none_or(|leader| !matches!(waitid(WaitId::Pid(leader), options), Ok(None)))
+    }
+
     fn kill(&mut self) {
         if let Some(group) = self.0.take() {
             // The group may have ended by itself.
@@ -104,23 +113,15 @@ impl Child {
     }
 
     /// Ends what still runs of the group, and gathers what there is to tell.
-    pub async fn end(mut self, wait: bool) -> Ended {
-        let mut status = None;
-        if wait {
-            // It closed the channel: give it the moment that it needs to exit, so that its own status is seen.
-            status = tokio::time::timeout(TALK_PATIENCE, self.process.wait()).await.ok();
+    /// With `patience`, the leader may exit by itself first, so that its own status is seen.
+    pub async fn end(mut self, patience: Duration) -> Ended {
+        let deadline = tokio::time::Instant::now() + patience;
+        while tokio::time::Instant::now() < deadline && !self.group.leader_has_exited() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if status.is_none() {
-            self.group.kill();
-        }
-        let status = match status {
-            Some(status) => {
-                // The leader is gone, but its group lives as long as any member does.
-                self.group.kill();
-                status
-            }
-            None => self.process.wait().await,
-        };
+        // Before the leader is reaped: until then nobody else can get its number.
+        self.group.kill();
+        let status = self.process.wait().await;
         let [stdout, stderr] = self.talk;
         let (stdout, stderr) = tokio::join!(text_of(stdout), text_of(stderr));
         Ended { status, stdout, stderr }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Interpreter;
-use super::child::{Child, Ended};
+use super::child::{Child, EXIT_PATIENCE, Ended};
 use crate::dagfile::spec::DagSpec;
 use crate::domain::problem::{Place, Problem, Severity};
 
@@ -81,30 +81,27 @@ pub async fn parse(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -
             parsed.problems.extend(talk_problem(&talk, &place));
             parsed
         }
-        Err(silence) => {
-            Parsed { problems: vec![silence_problem(silence, interpreter, &place)], ..Parsed::default() }
-        }
+        Err(silence) => Parsed { problems: vec![silence_problem(silence, interpreter, &place)], ..Parsed::default() },
     }
 }
 
 async fn ask(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -> Result<(Answer, Ended), Silence> {
     let mut child = Child::start(interpreter).map_err(Silence::NotStarted)?;
     let limits = interpreter.limits;
-    let request =
-        Request { file, dags_folder, seconds: limits.time.as_secs_f64(), memory_mb: limits.memory_mib };
+    let request = Request { file, dags_folder, seconds: limits.time.as_secs_f64(), memory_mb: limits.memory_mib };
     let conversation = async {
         child.send(&request).await?;
         child.receive().await
     };
     let received = tokio::time::timeout(limits.time + GRACE, conversation).await;
     match received {
-        Err(_) => Err(Silence::Stuck(child.end(false).await)),
+        Err(_) => Err(Silence::Stuck(child.end(Duration::ZERO).await)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(Silence::Garbled(error.to_string(), child.end(false).await))
+            Err(Silence::Garbled(error.to_string(), child.end(Duration::ZERO).await))
         }
-        Ok(Err(_)) => Err(Silence::Died(child.end(true).await)),
+        Ok(Err(_)) => Err(Silence::Died(child.end(EXIT_PATIENCE).await)),
         Ok(Ok(body)) => {
-            let ended = child.end(false).await;
+            let ended = child.end(Duration::ZERO).await;
             match serde_json::from_slice(&body) {
                 Ok(answer) => Ok((answer, ended)),
                 Err(error) => Err(Silence::Garbled(error.to_string(), ended)),
@@ -182,8 +179,11 @@ fn silence_problem(silence: Silence, interpreter: &Interpreter, place: &Place) -
 
 fn death_problem(ended: &Ended, place: &Place, program: &str) -> Problem {
     if let Some(version) = ended.stderr.lines().find_map(|line| line.strip_prefix("updraft: this is ")) {
-        return Problem::error(place.clone(), format!("expected `{program}` to be Python 3.9 or newer, got: {version}"))
-            .hint("install a newer Python, or set [python] interpreter");
+        return Problem::error(
+            place.clone(),
+            format!("expected `{program}` to be Python 3.9 or newer, got: {version}"),
+        )
+        .hint("install a newer Python, or set [python] interpreter");
     }
     let how = match &ended.status {
         Ok(status) => manner(*status),

@@ -1,78 +1,106 @@
+//! Reads the files in `good/` and `bad/`. The comments that begin with `#=` at the end
+//! of each are all that is expected: the DAGs of a good one, the problems of a bad one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::*;
 use crate::dagfile::lower::{Defaults, lower};
+use crate::domain::dag::DagDefinition;
+
+/// The files of a folder with their names and texts, in order.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dagfile/yaml").join(folder);
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("a text"))).collect()
+}
+
+fn expected(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("#= ")).collect()
+}
+
+fn load(file: &str, text: &str) -> (Vec<DagDefinition>, Vec<Problem>) {
+    let (specs, mut problems) = parse(file, text);
+    let mut dags = Vec::new();
+    for spec in specs {
+        let lowered = lower(spec, file, &Defaults::default());
+        dags.extend(lowered.dag);
+        problems.extend(lowered.problems);
+    }
+    (dags, problems)
+}
+
+/// `dag_id (schedule): a, b < a, c < a b`
+fn summary(dag: &DagDefinition) -> String {
+    let tasks = dag.tasks.iter().map(|task| {
+        let upstream: Vec<&str> = task.upstream.iter().map(|id| id.as_str()).collect();
+        let kind = &task.operator_name;
+        match upstream.as_slice() {
+            [] => format!("{} {kind}", task.task_id),
+            upstream => format!("{} {kind} < {}", task.task_id, upstream.join(" ")),
+        }
+    });
+    let schedule = serde_json::to_string(&dag.schedule).expect("json");
+    format!("{} {schedule}: {}", dag.dag_id, tasks.collect::<Vec<_>>().join(", "))
+}
 
 #[test]
-fn probe() {
-    for (name, text) in [
-        ("key", "dag_id: etl\nschedule: '@daily'\ntasks:\n  - task_id: a\n    bash: echo\n    retrys: 3\n"),
-        ("map", "dag_id: etl\ntasks:\n  a:\n    bash: echo\n    retry_delay: 5x\n  b: {bash: x, depends_on: [a]}\n"),
-        ("top", "dag_id: etl\ntasks:\n  a:\n    bash: echo\ncatchup: yes\n"),
-        ("neg", "dag_id: etl\ntasks:\n  a:\n    bash: true\n    retries: -1\nmax_active_runs: many\n"),
-        ("syntax", "dag_id: etl\ntasks:\n  a:\n   bash: echo\n  - b\n"),
-        ("tab", "dag_id: etl\ntasks:\n\ta: {}\n"),
-        ("dup", "dag_id: etl\ntasks:\n  a: {bash: x}\n  a: {bash: y}\n"),
-        ("list", "- a\n- b\n"),
-        ("scalar", "hello\n"),
-        ("sched", "dag_id: x\nschedule: [a]\ntasks: {a: {python: {modul: x}}}\n"),
-        ("date", "dag_id: x\nstart_date: tomorrow\ntasks: {a: {python: {modul: x}}}\n"),
-        ("py", "dag_id: x\ntasks:\n  a: {python: {modul: x}}\n"),
-        ("unit", "dag_id: x\ntasks:\n  a:\n    retry_delay: {minuts: 3}\n"),
-        (
-            "ok",
-            "schedule: null\ntasks:\n  a:\n  b: {bash: true, depends_on: a, skip_on_exit_code: null, env: {A: 1, B: yes, C: }}\n",
-        ),
-        (
-            "docs",
-            "dag_id: a\ntasks: {x: {bsh: 1}}\n---\ndag_id: b\ntasks: {x: {bash: hi, depends_on: [y, x]}}\n---\ntasks: {}\n",
-        ),
-        ("merge", "dag_id: a\nx: &x {bash: hi}\ntasks:\n  a: *x\n"),
-        ("merge2", "dag_id: a\ntasks:\n  a: &x {bash: hi}\n  b: {<<: *x, depends_on: a}\n  c: *x\n"),
-        ("unclosed", "dag_id: \"a\ntasks:\n"),
-        ("empty", ""),
-        (
-            "types",
-            "dag_id: a\ndescription: [x]\n---\ndag_id: b\ntasks: {a: [x]}\n---\ndag_id: c\ntasks: {a: {retries: 1.5}}\n---\ndag_id: d\ntasks: {a: {priority_weight: high}}\n---\ndag_id: e\ntasks: {a: {bash: [x]}}\n---\ndag_id: f\ntasks: 7\n---\ndag_id: g\ntags: {}\n---\ndag_id: h\nparams: []\n---\ndag_id: i\ntasks: {a: {env: [A]}}\n---\ndag_id: j\ntasks: [{task_id: a, depends_on: b, bash: 1}]\n---\n- x\n",
-        ),
-        (
-            "bomb",
-            &format!(
-                "a0: &a0 [x,x,x,x,x,x,x,x,x]\n{}params: *a9",
-                (1..10)
-                    .map(|i| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(",")))
-                    .collect::<String>()
-            ),
-        ),
-        (
-            "bomb2",
-            &format!(
-                "params:\n  a0: &a0 [x,x,x,x,x,x,x,x,x]\n{}",
-                (1..10)
-                    .map(|i| format!("  a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(",")))
-                    .collect::<String>()
-            ),
-        ),
-        ("deep2", &format!("params: {{a: {}", "[".repeat(5000))),
-        ("nl", "dag_id: a\ntasks:\n  a: {bash: x\n"),
-        ("deep", &format!("params: {}", "[".repeat(5000))),
-    ] {
-        let (dags, problems) = parse("dir/some.yaml", text);
-        println!("== {name}");
-        for p in problems {
-            println!("{p}\n{}", p.detail.clone().unwrap_or_default());
-        }
-        for d in dags {
-            let l = lower(d, "dir/some.yaml", &Defaults::default());
-            for p in l.problems {
-                println!("LOW {p}");
-            }
-            println!(
-                "{:?}",
-                l.dag.map(|d| (
-                    d.dag_id,
-                    d.schedule,
-                    d.tasks.into_iter().map(|t| (t.task_id, t.operator, t.upstream)).collect::<Vec<_>>()
-                ))
-            );
-        }
+fn good_files_give_their_dags_and_no_problem() {
+    for (file, text) in files("good") {
+        let (dags, problems) = load(&file, &text);
+        assert_eq!(problems, [], "{file}");
+        assert_eq!(dags.iter().map(summary).collect::<Vec<_>>(), expected(&text), "{file}");
     }
+}
+
+#[test]
+fn bad_files_are_told_with_place_and_hint() {
+    for (file, text) in files("bad") {
+        let (_, problems) = load(&file, &text);
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), expected(&text), "{file}");
+    }
+}
+
+#[test]
+fn an_error_shows_the_lines_around_it() {
+    let (_, problems) = parse("a.yaml", "dag_id: etl\ntasks:\n  extract:\n    bash: echo\n    retrys: 3\n");
+    let expected = "    4 |     bash: echo\n    5 |     retrys: 3\n      |     ^";
+    assert_eq!(problems[0].detail.as_deref(), Some(expected));
+}
+
+#[test]
+fn a_long_line_is_shown_around_the_mark() {
+    let text = format!("tasks:\n  a: {{bash: \"{}\", retrys: 1}}\n", "x".repeat(1000));
+    let (_, problems) = parse("a.yaml", &text);
+    let detail = problems[0].detail.as_deref().expect("a snippet");
+    assert!(detail.lines().all(|line| line.len() < 140), "{detail}");
+    let column = |line: &str, c: char| line.chars().position(|found| found == c);
+    let lines: Vec<&str> = detail.lines().collect();
+    assert_eq!(column(lines[1], 'r'), column(lines[2], '^'), "{detail}");
+}
+
+#[test]
+fn a_file_beyond_all_bounds_is_refused_unread() {
+    let (dags, problems) = parse("a.yaml", &"#".repeat(MOST_BYTES + 1));
+    assert!(dags.is_empty());
+    assert_eq!(problems[0].message, "the file has 8388609 bytes; a DAG file may have at most 8388608");
+}
+
+#[test]
+fn ten_thousand_tasks_are_within_the_bounds() {
+    let mut text = String::from("dag_id: large\ntasks:\n");
+    for n in 0..10_000 {
+        let _ = writeln!(
+            text,
+            "  t{n}: {{bash: echo {n}, depends_on: [{}]}}",
+            if n > 0 { format!("t{}", n - 1) } else { String::new() }
+        );
+    }
+    let (dags, problems) = load("a.yaml", &text);
+    assert_eq!(problems, []);
+    assert_eq!(dags[0].tasks.len(), 10_000);
 }

@@ -16,10 +16,10 @@
 
 use std::cmp::{max, min};
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike};
+use chrono::{DateTime, Datelike, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike};
 use chrono_tz::{GapInfo, Tz};
-use croner::Cron;
 use croner::parser::{CronParser, Year};
+use croner::{Cron, YEAR_LOWER_LIMIT, YEAR_UPPER_LIMIT};
 
 use super::{InvalidSchedule, dialect};
 use crate::domain::time::Time;
@@ -66,7 +66,7 @@ impl CronExpression {
 
     /// The first tick after `time`; `None` after the end of the calendar.
     pub fn next(&self, zone: Tz, time: Time) -> Option<Time> {
-        let local = time.with_timezone(&zone).naive_local();
+        let local = wall_clock(zone, time)?;
         let ahead = self.ahead_of(zone, local, time);
         // Near a change of the clock, ticks that are ahead can have wall clock times that are behind.
         match change(zone, time, local) {
@@ -79,7 +79,7 @@ impl CronExpression {
 
     /// The last tick before `time`; `None` before the start of the calendar.
     pub fn previous(&self, zone: Tz, time: Time) -> Option<Time> {
-        let local = time.with_timezone(&zone).naive_local();
+        let local = wall_clock(zone, time)?;
         let behind = self.behind(zone, local, time);
         let other = match change(zone, time, local) {
             Change::None | Change::FirstPass(_) => return behind,
@@ -91,12 +91,12 @@ impl CronExpression {
 
     /// The first tick at or after `time`.
     pub fn align_up(&self, zone: Tz, time: Time) -> Option<Time> {
-        if self.ticks_at(zone, time) { Some(time) } else { self.next(zone, time - TimeDelta::microseconds(1)) }
+        if self.ticks_at(zone, time)? { Some(time) } else { self.next(zone, time - TimeDelta::microseconds(1)) }
     }
 
     /// The last tick at or before `time`.
     pub fn align_down(&self, zone: Tz, time: Time) -> Option<Time> {
-        if self.ticks_at(zone, time) { Some(time) } else { self.previous(zone, time + TimeDelta::microseconds(1)) }
+        if self.ticks_at(zone, time)? { Some(time) } else { self.previous(zone, time + TimeDelta::microseconds(1)) }
     }
 
     /// Where the period starts that follows one which ended at `time`.
@@ -110,7 +110,7 @@ impl CronExpression {
     }
 
     fn moved_past(&self, zone: Tz, time: Time) -> Option<Time> {
-        let local = time.with_timezone(&zone).naive_local();
+        let local = wall_clock(zone, time)?;
         if self.every_hour || !matches!(change(zone, time, local), Change::AfterGap(_)) {
             return None;
         }
@@ -121,11 +121,13 @@ impl CronExpression {
 
     /// Whether `time` is a tick, as far as one look at the clock can tell: in and
     /// right after a change of the clock the answer is no, and a search decides.
-    fn ticks_at(&self, zone: Tz, time: Time) -> bool {
-        let local = time.with_timezone(&zone).naive_local();
-        time.nanosecond() == 0
-            && matches!(zone.from_local_datetime(&local), LocalResult::Single(_))
-            && self.cron.is_time_matching(&local).unwrap_or(false)
+    fn ticks_at(&self, zone: Tz, time: Time) -> Option<bool> {
+        let local = wall_clock(zone, time)?;
+        Some(
+            time.nanosecond() == 0
+                && matches!(zone.from_local_datetime(&local), LocalResult::Single(_))
+                && self.cron.is_time_matching(&local).unwrap_or(false),
+        )
     }
 
     /// The first tick after `time` whose wall clock time is after `local`.
@@ -167,6 +169,12 @@ impl CronExpression {
         };
         Some([first.to_utc(), second.to_utc()])
     }
+}
+
+/// What the clock of a zone shows; nothing outside the years in which cron ticks,
+/// which keeps the arithmetic here far from the ends of what a date can hold.
+fn wall_clock(zone: Tz, time: Time) -> Option<NaiveDateTime> {
+    (YEAR_LOWER_LIMIT..=YEAR_UPPER_LIMIT).contains(&time.year()).then(|| time.with_timezone(&zone).naive_local())
 }
 
 /// How the clock of a zone was changed near an instant, and by how much.

@@ -72,6 +72,13 @@ fn a_skipped_wall_clock_time_happens_later_by_the_gap() {
 }
 
 #[test]
+fn a_zone_that_skips_a_whole_day_moves_its_ticks_by_a_day() {
+    let samoa = Tz::Pacific__Apia;
+    assert_eq!(ticks("0 12 30 12 *", samoa, "2011-12-01T00:00:00Z", 1), ["12-30T22:00Z"]);
+    assert_eq!(ticks("@daily", samoa, "2011-12-29T00:00:00Z", 3), ["12-29T10:00Z", "12-30T10:00Z", "12-31T10:00Z"]);
+}
+
+#[test]
 fn a_repeated_wall_clock_time_happens_the_second_time_and_every_hour_means_both() {
     let zurich = Tz::Europe__Zurich;
     assert_eq!(ticks("30 2 * * *", zurich, "2023-10-28T12:00:00Z", 2), ["10-29T01:30Z", "10-30T01:30Z"]);

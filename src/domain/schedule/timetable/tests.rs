@@ -218,6 +218,31 @@ fn a_year_with_clock_changes_has_one_run_a_day_and_hours_enough() {
     }
 }
 
+#[test]
+fn at_the_ends_of_time_there_are_no_runs_and_no_panic() {
+    let schedules = [
+        Schedule::Cron { expression: "@daily".to_owned(), family: Family::DataInterval },
+        Schedule::Cron { expression: "30 * * * *".to_owned(), family: Family::Trigger },
+        Schedule::Every { period: DAY, family: Family::DataInterval },
+        Schedule::EveryMonths { months: 1, plus: DAY, family: Family::Trigger },
+        Schedule::Continuous,
+    ];
+    let ends = [Time::MIN_UTC, Time::MAX_UTC];
+    for timetable in schedules.map(|schedule| Timetable::compile(&schedule).expect("a schedule")) {
+        for (earliest, now) in ends.into_iter().flat_map(|earliest| ends.map(|now| (earliest, now))) {
+            for (catchup, timezone) in [(true, Tz::Pacific__Apia), (false, Tz::America__New_York)] {
+                let bounds = Bounds { earliest: Some(earliest), latest: None, catchup, timezone };
+                let last = DataInterval::exact(now);
+                for last in [None, Some(&last)] {
+                    let run = timetable.next(&bounds, last, now);
+                    assert!(run.is_none_or(|run| run.interval.start <= run.interval.end), "{run:?}");
+                }
+                timetable.manual_interval(timezone, now);
+            }
+        }
+    }
+}
+
 fn schedule() -> impl Strategy<Value = Schedule> {
     let family = || prop_oneof![Just(Family::DataInterval), Just(Family::Trigger)];
     let expressions =

@@ -1,0 +1,258 @@
+//! Reads DAG files into definitions, several at once, each for itself.
+//!
+//! A file never fails the others: whatever is wrong with it becomes problems of
+//! its own result. The loader remembers which file defines which DAG, so that
+//! two files cannot fight over a name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::folder::{Language, SourceFile, unreadable};
+use super::hash::ContentHash;
+use super::lower::{Defaults, Lowered, lower};
+use super::spec::DagSpec;
+use super::yaml;
+use crate::domain::dag::DagDefinition;
+use crate::domain::ids::DagId;
+use crate::domain::problem::{Place, Problem, Severity};
+
+/// What came of one file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileResult {
+    pub file: SourceFile,
+    /// Of the bytes that were read; `None` for a file that could not be read.
+    pub hash: Option<ContentHash>,
+    pub dags: Vec<DagDefinition>,
+    pub problems: Vec<Problem>,
+    /// Reading, parsing and lowering, without the wait for a turn.
+    pub took: Duration,
+}
+
+/// How files are read.
+#[derive(Clone, Debug)]
+pub struct LoaderOptions {
+    /// `[core] dags_folder`
+    pub root: PathBuf,
+    pub defaults: Defaults,
+    /// `[dag_processor] parsing_processes`: how many files are read at once, at least one.
+    pub parsing_processes: usize,
+}
+
+/// Reads files and knows which of them owns which DAG.
+pub struct Loader {
+    options: Arc<LoaderOptions>,
+    turns: Arc<Semaphore>,
+    owners: Owners,
+}
+
+impl Loader {
+    pub fn new(options: LoaderOptions) -> Self {
+        let turns = Arc::new(Semaphore::new(options.parsing_processes.max(1)));
+        Self { options: Arc::new(options), turns, owners: Owners::default() }
+    }
+
+    /// Says what is known from before a restart: these DAGs are this file's.
+    pub fn remember(&mut self, file: &str, dags: impl IntoIterator<Item = DagId>) {
+        self.owners.claim(file, dags);
+    }
+
+    /// Says that a file is gone, so that its names are free.
+    pub fn forget(&mut self, file: &str) {
+        self.owners.release(file);
+    }
+
+    /// Reads the files and gives their results in path order.
+    ///
+    /// Of two files that define the same DAG the one known first keeps it; of
+    /// two new ones the first in path order gets it. The other's DAG is left out
+    /// and its problem names both files.
+    ///
+    /// Files whose DAG was left out are read again when the name is free.
+    pub async fn load(&mut self, mut files: Vec<SourceFile>) -> Vec<FileResult> {
+        let mut results = BTreeMap::new();
+        loop {
+            let freed = self.owners.freed();
+            files.extend(freed.into_iter().filter(|freed| !files.contains(freed)).collect::<Vec<_>>());
+            if files.is_empty() {
+                return results.into_values().collect();
+            }
+            for result in self.load_round(std::mem::take(&mut files)).await {
+                results.insert(result.file.clone(), result);
+            }
+        }
+    }
+
+    async fn load_round(&mut self, files: Vec<SourceFile>) -> Vec<FileResult> {
+        let mut reading = JoinSet::new();
+        let mut by_id = HashMap::new();
+        for file in files {
+            let (options, turns) = (Arc::clone(&self.options), Arc::clone(&self.turns));
+            let task = reading.spawn({
+                let file = file.clone();
+                async move {
+                    let _turn = turns.acquire().await;
+                    load_one(file, options).await
+                }
+            });
+            by_id.insert(task.id(), file);
+        }
+        let mut results = Vec::new();
+        while let Some(finished) = reading.join_next().await {
+            match finished {
+                Ok(result) => results.push(result),
+                // A panic of a library over one file is that file's problem.
+                Err(failure) => results.extend(by_id.remove(&failure.id()).map(|file| failed(file, &failure))),
+            }
+        }
+        results.sort_by(|a, b| a.file.cmp(&b.file));
+        self.owners.settle(&mut results);
+        results
+    }
+}
+
+async fn load_one(file: SourceFile, options: Arc<LoaderOptions>) -> FileResult {
+    let start = Instant::now();
+    match file.language {
+        Language::Yaml => {
+            let (for_failure, path) = (file.clone(), options.root.join(&file.path));
+            let read = tokio::task::spawn_blocking(move || load_yaml(file, &path, &options.defaults, start));
+            read.await.unwrap_or_else(|failure| failed(for_failure, &failure))
+        }
+        Language::Python => {
+            let (hash, mut problems) = match tokio::fs::read(options.root.join(&file.path)).await {
+                Ok(content) => (Some(ContentHash::of(&content)), Vec::new()),
+                Err(error) => (None, vec![unreadable(&file.path, &error)]),
+            };
+            let (specs, found) = python_specs(&file).await;
+            problems.extend(found);
+            let dags = lower_all(specs, &file.path, None, &options.defaults, &mut problems);
+            FileResult { file, hash, dags, problems, took: start.elapsed() }
+        }
+    }
+}
+
+/// The DAGs of a Python file, as its interpreter tells them.
+async fn python_specs(file: &SourceFile) -> (Vec<DagSpec>, Vec<Problem>) {
+    let problem = Problem::error(Place::file(file.path.as_str()), "Python DAG files need a Python interpreter")
+        .hint("set `[python] interpreter`");
+    (Vec::new(), vec![problem])
+}
+
+fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant) -> FileResult {
+    let content = match std::fs::read(path) {
+        Ok(content) => content,
+        Err(error) => {
+            let problems = vec![unreadable(&file.path, &error)];
+            return FileResult { file, hash: None, dags: Vec::new(), problems, took: start.elapsed() };
+        }
+    };
+    let hash = Some(ContentHash::of(&content));
+    let (dags, problems) = match std::str::from_utf8(&content) {
+        Ok(text) => {
+            let (specs, mut problems) = yaml::parse(&file.path, text);
+            let dags = lower_all(specs, &file.path, Some(text), defaults, &mut problems);
+            (dags, problems)
+        }
+        Err(error) => {
+            let before = &content[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u32;
+            let problem = Problem::error(Place::line(file.path.as_str(), line), "the file is not UTF-8 text");
+            (Vec::new(), vec![problem])
+        }
+    };
+    FileResult { file, hash, dags, problems, took: start.elapsed() }
+}
+
+/// Lowers the DAGs of one file. One name twice in a file is a problem of the second.
+fn lower_all(
+    specs: Vec<DagSpec>,
+    file: &str,
+    text: Option<&str>,
+    defaults: &Defaults,
+    problems: &mut Vec<Problem>,
+) -> Vec<DagDefinition> {
+    let mut dags: Vec<DagDefinition> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let line = spec.line;
+        let Lowered { dag, problems: found } = lower(spec, file, defaults);
+        problems.extend(found.into_iter().map(|problem| match text {
+            Some(text) => yaml::with_snippet(problem, text),
+            None => problem,
+        }));
+        let Some(dag) = dag else { continue };
+        if dags.iter().any(|other| other.dag_id == dag.dag_id) {
+            let message = format!("DAG `{}` is defined twice in this file; the first one is used", dag.dag_id);
+            problems.push(Problem::error(Place { line, ..Place::file(file) }, message));
+        } else {
+            dags.push(dag);
+        }
+    }
+    dags
+}
+
+/// A file whose reading panicked: a fault of ours or of a library, said as the file's problem.
+fn failed(file: SourceFile, failure: &tokio::task::JoinError) -> FileResult {
+    let problem = Problem::error(Place::file(file.path.as_str()), format!("reading the file failed: {failure}"))
+        .hint("this is a fault of the program: please report it with the file");
+    FileResult { file, hash: None, dags: Vec::new(), problems: vec![problem], took: Duration::ZERO }
+}
+
+/// Which file defines which DAG.
+#[derive(Debug, Default)]
+struct Owners {
+    owner: BTreeMap<DagId, String>,
+    /// Files that define a DAG which another file owns.
+    waiting: BTreeSet<(DagId, SourceFile)>,
+}
+
+impl Owners {
+    fn claim(&mut self, file: &str, dags: impl IntoIterator<Item = DagId>) {
+        for dag in dags {
+            self.owner.entry(dag).or_insert_with(|| file.to_owned());
+        }
+    }
+
+    fn release(&mut self, file: &str) {
+        self.owner.retain(|_, owner| owner != file);
+        self.waiting.retain(|(_, waiting)| waiting.path != file);
+    }
+
+    /// Files that wait for a name which nobody has any more.
+    fn freed(&self) -> BTreeSet<SourceFile> {
+        let free = self.waiting.iter().filter(|(dag, _)| !self.owner.contains_key(dag));
+        free.map(|(_, file)| file.clone()).collect()
+    }
+
+    /// Takes DAGs of another file's name out of the results, which are in path order.
+    fn settle(&mut self, results: &mut [FileResult]) {
+        for result in results.iter() {
+            self.waiting.retain(|(_, waiting)| *waiting != result.file);
+            // A file that could be read and dropped a DAG has no claim on it any more.
+            // One with errors keeps its claims: its DAGs go on as they were.
+            if result.problems.iter().all(|problem| problem.severity != Severity::Error) {
+                let path = &result.file.path;
+                self.owner.retain(|dag, owner| owner != path || result.dags.iter().any(|d| d.dag_id == *dag));
+            }
+        }
+        for FileResult { file, dags, problems, .. } in results {
+            dags.retain(|dag| {
+                let owner = self.owner.entry(dag.dag_id.clone()).or_insert_with(|| file.path.clone());
+                if *owner != file.path {
+                    self.waiting.insert((dag.dag_id.clone(), file.clone()));
+                    let message = format!("DAG `{}` is defined in {owner} already, and that one is used", dag.dag_id);
+                    let problem = Problem::error(Place::file(file.path.as_str()), message);
+                    problems.push(problem.hint("give one of them another `dag_id`"));
+                }
+                *owner == file.path
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Templates: Jinja as Airflow's users write it, rendered before a task is sent out.
+//!
+//! Strict: a name that is not known is an error, never an empty text. Pure: a
+//! template sees the values of its [`TemplateContext`] and nothing of the
+//! machine, no file, no clock, no environment; a budget ends one that never would.
+
+mod context;
+mod datetime;
+mod python;
+
+use std::sync::LazyLock;
+
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde_json::Value as Json;
+
+pub use context::{PreviousSuccess, TemplateContext};
+
+use super::operator::{Bash, Operator, Python};
+use super::problem::{Place, Problem};
+
+/// Steps of the engine that one template may take: some hundred thousand loop rounds, well below a second.
+const BUDGET: u64 = 2_000_000;
+
+/// How much text one template may make; a command line is limited to far less by the kernel.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The engine: the same for all templates, and never changed.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    engine.set_formatter(python::format);
+    engine.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    engine.set_fuel(Some(BUDGET));
+    engine.set_debug(true);
+    datetime::add_filters(&mut engine);
+    engine
+});
+
+/// Renders the templates of one task in one run.
+pub struct Renderer {
+    values: minijinja::Value,
+    place: Place,
+    subject: String,
+    has_logical_date: bool,
+}
+
+impl Renderer {
+    pub fn new(context: &TemplateContext) -> Self {
+        Self {
+            values: context.values(),
+            place: Place::file(context.file.clone()),
+            subject: format!("DAG `{}`, task `{}`", context.dag_id, context.task_id),
+            has_logical_date: context.logical_date.is_some(),
+        }
+    }
+
+    /// Renders one template; `field` says in an error what it is: `bash_command`.
+    pub fn render(&self, template: &str, field: &str) -> Result<String, Problem> {
+        if !["{{", "{%", "{#"].iter().any(|mark| template.contains(mark)) {
+            // Jinja drops the last line end, with or without something to fill in.
+            return Ok(template.strip_suffix('\n').unwrap_or(template).to_owned());
+        }
+        let rendered =
+            ENGINE.render_named_str(field, template, &self.values).map_err(|error| self.problem(field, &error))?;
+        if rendered.len() > MOST_BYTES {
+            let message = format!("{}: `{field}` renders to {} bytes", self.subject, rendered.len());
+            return Err(Problem::error(self.place.clone(), message).hint(format!("at most {MOST_BYTES} are allowed")));
+        }
+        Ok(rendered)
+    }
+
+    /// Renders every text inside a value; other values stay as they are.
+    pub fn render_value(&self, value: &Json, field: &str) -> Result<Json, Problem> {
+        Ok(match value {
+            Json::String(text) => Json::String(self.render(text, field)?),
+            Json::Array(list) => list.iter().map(|value| self.render_value(value, field)).collect::<Result<_, _>>()?,
+            Json::Object(map) => Json::Object(self.render_map(map, field)?),
+            Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
+        })
+    }
+
+    /// Renders the template fields of an operator (SCHEDULING §16); the rest stays as it is.
+    pub fn render_operator(&self, operator: &Operator) -> Result<Operator, Problem> {
+        Ok(match operator {
+            Operator::Empty => Operator::Empty,
+            Operator::Bash(Bash { command, env, append_env, cwd, skip_on_exit_code }) => Operator::Bash(Bash {
+                command: self.render(command, "bash_command")?,
+                env: env
+                    .as_ref()
+                    .map(|env| env.iter().map(|(name, value)| Ok((name.clone(), self.render(value, "env")?))).collect())
+                    .transpose()?,
+                append_env: *append_env,
+                cwd: cwd.as_ref().map(|cwd| self.render(cwd, "cwd")).transpose()?,
+                skip_on_exit_code: skip_on_exit_code.clone(),
+            }),
+            Operator::Python(Python { code, args, kwargs }) => Operator::Python(Python {
+                code: code.clone(),
+                args: args.iter().map(|value| self.render_value(value, "op_args")).collect::<Result<_, _>>()?,
+                kwargs: self.render_map(kwargs, "op_kwargs")?,
+            }),
+        })
+    }
+
+    fn render_map(
+        &self,
+        map: &serde_json::Map<String, Json>,
+        field: &str,
+    ) -> Result<serde_json::Map<String, Json>, Problem> {
+        map.iter().map(|(key, value)| Ok((key.clone(), self.render_value(value, field)?))).collect()
+    }
+
+    /// What the engine says, with the DAG, the task and the field, and what to do where that is known.
+    fn problem(&self, field: &str, error: &minijinja::Error) -> Problem {
+        let at = error.line().filter(|line| *line > 1).map(|line| format!(", line {line}")).unwrap_or_default();
+        let source = error.template_source();
+        let part = source.zip(error.range()).map_or("", |(source, range)| culprit(source, range));
+        let what = match error.kind() {
+            ErrorKind::UndefinedError if !part.is_empty() => format!("`{part}` is not known"),
+            ErrorKind::OutOfFuel => "the template does not come to an end".to_owned(),
+            ErrorKind::InvalidOperation => error.detail().unwrap_or("the operation is not possible").to_owned(),
+            _ => match error.detail() {
+                Some(detail) => format!("{}: {detail}", error.kind()),
+                None => error.kind().to_string(),
+            },
+        };
+        let problem = Problem::error(self.place.clone(), format!("{}: `{field}`{at}: {what}", self.subject));
+        match self.hint(error, part) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+
+    fn hint(&self, error: &minijinja::Error, part: &str) -> Option<String> {
+        let name = part.split(['.', '[', '(', ' ', '|']).next().unwrap_or_default();
+        match error.kind() {
+            ErrorKind::UndefinedError if !self.has_logical_date && context::NEEDS_LOGICAL_DATE.contains(&name) => {
+                Some("the run has no logical date: trigger it with one, or use `run_id` or `dag_run.run_after`".into())
+            }
+            ErrorKind::UndefinedError if matches!(name, "var" | "conn") => {
+                Some(format!("`{name}` is not available in templates yet; use `params` or `env`"))
+            }
+            ErrorKind::UndefinedError if part == name => {
+                super::problem::suggestion(name, context::NAMES).or(Some("see the list of template variables".into()))
+            }
+            ErrorKind::SyntaxError if error.template_source().is_some_and(|source| source.contains("${#")) => Some(
+                "`{#` begins a comment in a template: put the shell's `${#..}` between {% raw %} and {% endraw %}"
+                    .into(),
+            ),
+            ErrorKind::InvalidOperation if part.contains("timedelta") || part.contains("_date") => Some(
+                "write `logical_date.add(days=1)`, `logical_date.subtract(days=1)` or `macros.ds_add(ds, -1)`".into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// The part of the template that an error is about: a filter's error is about what it was given.
+fn culprit(source: &str, range: std::ops::Range<usize>) -> &str {
+    let (Some(before), Some(part)) = (source.get(..range.start), source.get(range)) else { return "" };
+    match before.trim_end().strip_suffix('|') {
+        Some(given) => {
+            let given = given.trim_end();
+            let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+            &given[given.trim_end_matches(name).len()..]
+        }
+        None => part.split('|').next().unwrap_or_default().trim(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

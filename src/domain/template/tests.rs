@@ -1,0 +1,188 @@
+//! Templates as Airflow's users write them, each with what Airflow makes of it.
+
+use chrono::TimeZone;
+use serde_json::json;
+
+use super::*;
+use crate::domain::ids::{MapIndex, QueueName, TryNumber};
+use crate::domain::run::{DataInterval, RunType};
+use crate::domain::time::Time;
+
+fn at(year: i32, month: u32, day: u32, hour: u32) -> Time {
+    chrono::Utc.with_ymd_and_hms(year, month, day, hour, 0, 0).single().expect("a date")
+}
+
+fn context() -> TemplateContext {
+    let logical = at(2026, 3, 1, 6);
+    let map = |value: serde_json::Value| value.as_object().cloned().expect("a mapping");
+    TemplateContext {
+        file: "etl.yaml".into(),
+        dag_id: "etl".parse().expect("valid"),
+        dag_description: None,
+        dag_tags: vec!["nightly".into()],
+        task_id: "load".parse().expect("valid"),
+        owner: "ann".into(),
+        operator_name: "BashOperator".into(),
+        queue: QueueName::default_queue(),
+        retries: 2,
+        try_number: TryNumber(1),
+        map_index: MapIndex::UNMAPPED,
+        run_id: RunType::Scheduled.run_id(logical),
+        run_type: RunType::Scheduled,
+        logical_date: Some(logical),
+        data_interval: Some(DataInterval { start: logical, end: at(2026, 3, 2, 6) }),
+        run_after: at(2026, 3, 2, 6),
+        run_start_date: None,
+        next_logical_date: Some(at(2026, 3, 2, 6)),
+        prev_logical_date: None,
+        previous_success: None,
+        conf: map(json!({ "table": "orders", "deep": { "on": true, "list": ["a", 1, null] } })),
+        params: map(json!({ "limit": 10, "name": "it's", "ratio": 0.5, "zebra": 1, "ant": {} })),
+    }
+}
+
+#[test]
+fn templates_render_as_in_airflow() {
+    let renderer = Renderer::new(&context());
+    let table = [
+        ("plain ${HOME} $(date) {x}", "plain ${HOME} $(date) {x}"),
+        ("one line\n", "one line"),
+        ("two lines\n\n", "two lines\n"),
+        ("{{ ds }} {{ ds_nodash }}\n", "2026-03-01 20260301"),
+        (
+            "{{ ts }} {{ ts_nodash }} {{ ts_nodash_with_tz }}",
+            "2026-03-01T06:00:00+00:00 20260301T060000 20260301T060000+0000",
+        ),
+        ("{{ yesterday_ds }} {{ tomorrow_ds }} {{ tomorrow_ds_nodash }}", "2026-02-28 2026-03-02 20260302"),
+        ("{{ next_ds }} {{ prev_ds }} {{ next_execution_date }}", "2026-03-02 None 2026-03-02 06:00:00+00:00"),
+        ("{{ execution_date }} {{ logical_date.isoformat() }}", "2026-03-01 06:00:00+00:00 2026-03-01T06:00:00+00:00"),
+        ("{{ execution_date.strftime('%d.%m.%y %H:%M:%S.%f %j %A') }}", "01.03.26 06:00:00.000000 060 Sunday"),
+        ("{{ logical_date.year }}/{{ logical_date.month }}/{{ logical_date.hour }}", "2026/3/6"),
+        ("{{ data_interval_end | ds }} {{ data_interval_start | ts_nodash }}", "2026-03-02 20260301T060000"),
+        ("{{ logical_date.add(days=1).subtract(months=1, hours=6) }}", "2026-02-02 00:00:00+00:00"),
+        ("{{ logical_date.in_timezone('Europe/Zurich') }}", "2026-03-01 07:00:00+01:00"),
+        (
+            "{{ logical_date.start_of('month').to_date_string() }} {{ logical_date.replace(day=9) | ds }}",
+            "2026-03-01 2026-03-09",
+        ),
+        ("{{ macros.ds_add(ds, -1) }} {{ macros.ds_format(ds, '%Y-%m-%d', '%m/%d/%y') }}", "2026-02-28 03/01/26"),
+        ("{{ run_id }} {{ dag_run.run_type }}", "scheduled__2026-03-01T06:00:00+00:00 scheduled"),
+        (
+            "{{ dag.dag_id }}.{{ task.task_id }} {{ ti.try_number }} {{ task_instance_key_str }}",
+            "etl.load 1 etl__load__20260301",
+        ),
+        ("{{ params.limit }} {{ params['ratio'] }} {{ params.name }}", "10 0.5 it's"),
+        ("{{ params }}", "{'limit': 10, 'name': \"it's\", 'ratio': 0.5, 'zebra': 1, 'ant': {}}"),
+        ("{{ dag_run.conf['table'] }} {{ dag_run.conf.get('none', 'x') }}", "orders x"),
+        ("{{ dag_run.conf.deep }}", "{'on': True, 'list': ['a', 1, None]}"),
+        ("{{ dag_run.conf.deep | tojson }}", r#"{"on": true, "list": ["a", 1, null]}"#),
+        ("{{ 'A-b'.lower().replace('-', '_') }}", "a_b"),
+        ("{% for i in range(3) %}{{ i }};{% endfor %}", "0;1;2;"),
+        ("{% if params.limit > 5 and dag_run.conf %}big{% endif %}", "big"),
+        ("{% raw %}{{ ds }} ${#a[@]}{% endraw %}", "{{ ds }} ${#a[@]}"),
+        ("{{ logical_date < data_interval_end }} {{ dag_run.start_date }} {{ dag.tags }}", "True None ['nightly']"),
+        ("<b>{{ '&' }}</b>", "<b>&</b>"),
+    ];
+    for (template, expected) in table {
+        match renderer.render(template, "bash_command") {
+            Ok(rendered) => assert_eq!(rendered, expected, "{template}"),
+            Err(problem) => panic!("{template}: {problem}"),
+        }
+    }
+}
+
+#[test]
+fn an_error_names_the_dag_the_task_the_field_and_the_variable() {
+    let table = [
+        ("echo {{ dss }}", "`bash_command`: `dss` is not known (did you mean `ds`?)"),
+        ("a\nb {{ params.limits }}", "`bash_command`, line 2: `params.limits` is not known"),
+        (
+            "{{ var.value.key }}",
+            "`bash_command`: `var.value` is not known (`var` is not available in templates yet; use `params` or `env`)",
+        ),
+    ];
+    let renderer = Renderer::new(&context());
+    for (template, expected) in table {
+        let problem = renderer.render(template, "bash_command").expect_err(template);
+        assert_eq!(problem.to_string(), format!("etl.yaml: DAG `etl`, task `load`: {expected}"), "{template}");
+    }
+    let table = [
+        ("{{ ds", "syntax error: unexpected end of input, expected end of variable block"),
+        ("{% if %}", "syntax error: unexpected end of block"),
+        ("{{ ds | nosuch }}", "unknown filter: filter nosuch is unknown"),
+        ("{{ ds.nosuch() }}", "unknown method: string has no method named nosuch"),
+        ("{{ run_id | ds }}", "the filter `ds` needs a date, got: scheduled__2026-03-01T06:00:00+00:00"),
+        ("{{ macros.ds_add('x', 1) }}", "expected a date such as 2026-01-31, got: x"),
+        ("{{ macros.uuid() }}", "`macros.uuid` is not known (known: ds_add, ds_format)"),
+        ("{{ logical_date.nosuch() }}", "a date has no method `nosuch`"),
+        ("{{ execution_date.strftime('%Q') }}", "`%Q` is no date format"),
+        ("{{ logical_date.add(days=9999999) }}", "the date is out of range"),
+    ];
+    for (template, expected) in table {
+        let problem = renderer.render(template, "env").expect_err(template);
+        assert_eq!(problem.message, format!("DAG `etl`, task `load`: `env`: {expected}"), "{template}");
+    }
+    let hints = [
+        ("echo ${#array[@]}", "between {% raw %} and {% endraw %}"),
+        ("{{ execution_date - macros.timedelta(days=1) }}", "logical_date.subtract(days=1)"),
+        ("{{ logical_date + 1 }}", "logical_date.add(days=1)"),
+    ];
+    for (template, expected) in hints {
+        let hint = renderer.render(template, "env").expect_err(template).hint.expect("a hint");
+        assert!(hint.contains(expected), "{template}: {hint}");
+    }
+}
+
+#[test]
+fn a_run_without_a_logical_date_says_so() {
+    let bare = TemplateContext { logical_date: None, data_interval: None, ..context() };
+    let renderer = Renderer::new(&bare);
+    for name in ["ds", "ts_nodash", "execution_date.year", "data_interval_end | ds", "next_ds"] {
+        let problem = renderer.render(&format!("echo {{{{ {name} }}}}"), "bash_command").expect_err(name);
+        let variable = name.split([' ', '.']).next().expect("a name");
+        let expected = format!("etl.yaml: DAG `etl`, task `load`: `bash_command`: `{variable}");
+        assert!(problem.to_string().starts_with(&expected), "{problem}");
+        let hint = "the run has no logical date: trigger it with one, or use `run_id` or `dag_run.run_after`";
+        assert_eq!(problem.hint.as_deref(), Some(hint), "{problem}");
+    }
+    assert_eq!(
+        renderer.render("{{ run_id }}{{ dag_run.logical_date }}", "x").expect("known"),
+        format!("{}None", bare.run_id)
+    );
+}
+
+#[test]
+fn a_template_without_end_is_ended() {
+    let renderer = Renderer::new(&context());
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let problem = renderer.render(endless, "bash_command").expect_err("it never ends");
+    assert_eq!(problem.message, "DAG `etl`, task `load`: `bash_command`: the template does not come to an end");
+}
+
+#[test]
+fn every_template_field_of_an_operator_is_rendered_and_nothing_else() {
+    let renderer = Renderer::new(&context());
+    let bash: Operator = serde_json::from_value(json!({
+        "type": "bash", "command": "echo {{ ds }}", "env": { "{{ ds }}": "{{ params.limit }}" }, "cwd": "/tmp/{{ ds_nodash }}",
+    }))
+    .expect("an operator");
+    assert_eq!(
+        serde_json::to_value(renderer.render_operator(&bash).expect("it renders")).expect("json"),
+        json!({
+            "type": "bash", "command": "echo 2026-03-01", "env": { "{{ ds }}": "10" }, "append_env": false,
+            "cwd": "/tmp/20260301", "skip_on_exit_code": [99],
+        })
+    );
+    let python: Operator = serde_json::from_value(json!({
+        "type": "python", "code": { "from": "inline", "source": "print('{{ ds }}')" },
+        "args": ["{{ ds }}", 1, ["{{ run_id }}"]], "kwargs": { "day": { "is": "{{ ds }}" } },
+    }))
+    .expect("an operator");
+    assert_eq!(
+        serde_json::to_value(renderer.render_operator(&python).expect("it renders")).expect("json"),
+        json!({
+            "type": "python", "code": { "from": "inline", "source": "print('{{ ds }}')" },
+            "args": ["2026-03-01", 1, ["scheduled__2026-03-01T06:00:00+00:00"]], "kwargs": { "day": { "is": "2026-03-01" } },
+        })
+    );
+}
