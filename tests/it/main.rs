@@ -1,3 +1,4 @@
 //! The integration tests, in one binary: every further one would cost a link.
 
+mod python_tasks;
 mod vectors;

@@ -23,11 +23,11 @@ def run(start, channel):
     finder.install()
     imports.use_folder(start["dags_folder"])
     try:
-        value = attempt(start, channel)
+        attempt(start, channel)
     except BaseException as error:  # noqa: B902  (SystemExit is an outcome, too)
         outcome = judge(error)
     else:
-        outcome = {"state": "success"} if value is None else {"state": "success", "has_result": True}
+        outcome = {"state": "success"}
     flush()
     channel.send(dict(outcome, type="finish"))
     return 0 if outcome["state"] in ("success", "skipped") else 1
