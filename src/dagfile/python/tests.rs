@@ -258,3 +258,11 @@ async fn a_file_that_went_away_is_a_problem() {
     let problem = errors(&parsed).join("");
     assert!(problem.contains("never_there.py") && problem.contains("No such file"), "{problem}");
 }
+
+#[tokio::test]
+async fn a_program_that_is_no_python_is_said_to_have_ended() {
+    let interpreter = Interpreter { program: "/bin/false".into(), ..interpreter() };
+    let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py")).await;
+    let problem = errors(&parsed).join("");
+    assert!(problem.contains("the interpreter ended while it loaded the file: exit code 1"), "{problem}");
+}

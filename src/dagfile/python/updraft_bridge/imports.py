@@ -6,11 +6,11 @@ so of two quick edits it could serve the older, and it would litter the folder
 that we watch.
 """
 
-import hashlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
+import zlib
 
 from . import notes
 
@@ -45,10 +45,17 @@ def inside(path, folder):
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
+def relative(path, folder):
+    path = os.path.abspath(path)
+    if inside(path, folder):
+        return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+    return path
+
+
 def load(path):
     """Runs a DAG file as a module under a name that no other module can have."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    name = "updraft_dag_%s_%s" % (hashlib.sha1(path.encode("utf-8", "surrogateescape")).hexdigest()[:12], stem)
+    name = "updraft_dag_%08x_%s" % (zlib.crc32(path.encode("utf-8", "surrogateescape")), stem)
     loader = Uncached(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = importlib.util.module_from_spec(spec)

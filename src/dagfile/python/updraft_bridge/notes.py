@@ -1,6 +1,5 @@
 """What we have to say to the author of a DAG file while it loads, each with its line."""
 
-import difflib
 import os
 import sys
 
@@ -54,6 +53,8 @@ def warn(message, hint=None, place=None, once=None):
 
 def nearest(word, known, cutoff=0.7):
     """The known word that is most like `word`, or None."""
+    import difflib  # Only a file with a mistake in it pays for this.
+
     known = [k for k in known if isinstance(k, str)]
     by_lower = {k.lower(): k for k in known}
     found = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=cutoff)

@@ -2,7 +2,7 @@
 
 import os
 
-from . import finder, imports, limits, notes, problem, spec
+from . import finder, imports, limits, notes
 
 
 def parse(request, channel):
@@ -20,6 +20,8 @@ def parse(request, channel):
     except BaseException as error:  # noqa: B902  (SystemExit and our own, too)
         limits.stop_time()
         limits.lift_memory()
+        from . import problem  # Only a file with a mistake in it pays for this.
+
         answer["problems"].append(problem.describe(error, error.__traceback__, path, folder, request.get("memory_mb")))
     if os.getpid() != own:
         # A copy that the file forked off: the answer is not its to give.
@@ -30,7 +32,7 @@ def parse(request, channel):
     for said in notes.warnings:
         answer["problems"].append({
             "severity": "warning",
-            "file": problem.relative(said["file"] or path, folder),
+            "file": imports.relative(said["file"] or path, folder),
             "line": said["line"], "column": None,
             "message": said["message"], "hint": said["hint"], "detail": None,
         })
@@ -39,6 +41,7 @@ def parse(request, channel):
 
 
 def collect(module, path, folder, answer):
+    from . import spec
     from .model import dag as dags
 
     found = []
@@ -64,6 +67,8 @@ def collect(module, path, folder, answer):
         try:
             answer["dags"].append(spec.dag_spec(dag, path, folder))
         except Exception as error:
+            from . import problem
+
             answer["problems"].append(at(dag, folder, problem.sentence(error), None,
                                          problem.text_of(error, error.__traceback__)))
     explain_lost(dags, found, folder)
@@ -88,7 +93,7 @@ def explain_lost(dags, found, folder):
 
 
 def at(thing, folder, message, hint=None, detail=None):
-    return {"severity": "error", "file": problem.relative(thing.file, folder), "line": thing.line, "column": None,
+    return {"severity": "error", "file": imports.relative(thing.file, folder), "line": thing.line, "column": None,
             "message": message, "hint": hint, "detail": detail}
 
 

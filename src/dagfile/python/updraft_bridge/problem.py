@@ -10,7 +10,7 @@ import sys
 import traceback
 
 from . import notes
-from .imports import inside
+from .imports import inside, relative
 from .limits import TimeIsUp, TooManyProcesses
 
 # Packages whose import name is not the name to install.
@@ -198,13 +198,6 @@ def column_of(trace):
         return len(line.encode("utf-8")[:offset].decode("utf-8", "replace")) + 1
     except StopIteration:
         return None
-
-
-def relative(path, folder):
-    path = os.path.abspath(path)
-    if inside(path, folder):
-        return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
-    return path
 
 
 def text_of(error, trace):

@@ -249,7 +249,7 @@ def dag(dag_id="", *args, **kwargs):
                 function(**arguments)
             return made_dag
 
-        decorated.append((function, notes.author_place()))
+        decorated.append((function, (function.__code__.co_filename, function.__code__.co_firstlineno)))
         return factory
 
     if callable(dag_id):

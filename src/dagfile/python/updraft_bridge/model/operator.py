@@ -4,7 +4,6 @@ import abc
 import datetime
 import functools
 import inspect
-import logging
 import re
 
 from .. import notes
@@ -230,6 +229,8 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
 
     @property
     def log(self):
+        import logging
+
         return logging.getLogger("airflow.task.operators." + type(self).__name__)
 
     def _wire_arguments(self):

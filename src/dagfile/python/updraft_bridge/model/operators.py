@@ -2,10 +2,7 @@
 
 import inspect
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 
 from .exceptions import AirflowException, AirflowSkipException
 from .operator import BaseOperator
@@ -48,6 +45,11 @@ class BashOperator(BaseOperator):
         self._process = None
 
     def execute(self, context):
+        # Loading a DAG file need not pay for these.
+        import shutil
+        import subprocess
+        import tempfile
+
         env = dict(self.env) if self.env is not None else None
         if env is not None and self.append_env:
             env = dict(os.environ, **env)
