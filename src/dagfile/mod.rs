@@ -10,6 +10,7 @@ pub mod ignore;
 pub mod loader;
 pub mod lower;
 mod outline;
+pub mod python;
 pub mod schema;
 pub mod spec;
 pub mod watch;

@@ -1,4 +1,5 @@
 //! The integration tests, in one binary: every further one would cost a link.
 
+mod python_tasks;
 mod vectors;
 mod worker;

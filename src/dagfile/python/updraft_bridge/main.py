@@ -1,0 +1,27 @@
+"""The entry of both modes: take the channel, read what is asked, do it."""
+
+import os
+import sys
+
+
+def main():
+    from .channel import Channel
+
+    channel = Channel.from_stdin()
+    request = channel.receive()
+    # The current folder must not shadow the standard library.
+    sys.path[:] = [p for p in sys.path if p]
+    if request["type"] == "parse":
+        from .parse import parse
+
+        code = parse(request, channel) or 0
+    elif request["type"] == "start":
+        from .run import run
+
+        code = run(request, channel)
+    else:
+        raise ValueError("expected a request of type parse or start, got: %r" % request["type"])
+    if request["type"] == "parse":
+        # Nothing that the file left behind (threads, atexit) is waited for.
+        os._exit(0)
+    sys.exit(code)

@@ -1,0 +1,189 @@
+"""The context of a running task: what its code may ask for by name."""
+
+import datetime
+
+from . import dates
+from .exceptions import AirflowException
+from .param import ParamsDict
+
+
+class Context(dict):
+    """The context as a mapping. A type of its own because authors annotate with it."""
+
+
+_current = []
+
+
+def get_current_context():
+    """The context of the task that is running."""
+    if not _current:
+        raise AirflowException(
+            "get_current_context() works only while a task runs, not while its DAG file is loaded"
+        )
+    return _current[-1]
+
+
+def enter(context):
+    _current.append(context)
+
+
+class DagRun:
+    """The run, as far as a task may know it."""
+
+    def __init__(self, start):
+        self.dag_id = start["dag_id"]
+        self.run_id = start["run_id"]
+        self.run_type = start.get("run_type") or "manual"
+        self.conf = start.get("conf") or {}
+        self.logical_date = dates.instant(start.get("logical_date"))
+        self.execution_date = self.logical_date
+        self.data_interval_start = dates.instant(start.get("data_interval_start"))
+        self.data_interval_end = dates.instant(start.get("data_interval_end"))
+        self.run_after = dates.instant(start.get("run_after")) or self.data_interval_end or self.logical_date
+        self.start_date = dates.instant(start.get("run_start_date"))
+        self.end_date = None
+        self.external_trigger = self.run_type == "manual"
+        self.state = "running"
+
+    def __repr__(self):
+        return "<DagRun %s @ %s>" % (self.dag_id, self.run_id)
+
+
+class TaskInstance:
+    """The attempt. XComs go over the channel."""
+
+    def __init__(self, start, task, dag_run, channel):
+        self.task, self.dag_run, self._channel = task, dag_run, channel
+        self.dag_id, self.task_id, self.run_id = start["dag_id"], start["task_id"], start["run_id"]
+        self.map_index = start.get("map_index", -1)
+        self.try_number = start.get("try_number", 1)
+        self.max_tries = start.get("max_tries", 0)
+        self.start_date = dates.instant(start.get("start_date"))
+        self.end_date = None
+        self.state = "running"
+        self.hostname = start.get("hostname") or ""
+        self.queue = start.get("queue") or "default"
+
+    @property
+    def execution_date(self):
+        return self.dag_run.logical_date
+
+    logical_date = execution_date
+
+    @property
+    def key(self):
+        return (self.dag_id, self.task_id, self.run_id, self.try_number, self.map_index)
+
+    @property
+    def operator(self):
+        return type(self.task).__name__ if self.task is not None else None
+
+    def xcom_push(self, key, value, execution_date=None, **kwargs):
+        from ..run import check_json
+
+        check_json(value, "the value of XCom `%s`" % key)
+        self._channel.ask({"type": "set_xcom", "key": key, "value": value})
+
+    def xcom_pull(self, task_ids=None, dag_id=None, key="return_value", include_prior_dates=False, *,
+                  map_indexes=None, default=None, run_id=None, session=None):
+        """One value for one task id, a list for a list. Without `task_ids`: the task's own."""
+        if isinstance(task_ids, (list, tuple, set)):
+            return [self._pull(t, dag_id, key, include_prior_dates, map_indexes, run_id, default) for t in task_ids]
+        return self._pull(task_ids or self.task_id, dag_id, key, include_prior_dates, map_indexes, run_id, default)
+
+    def _pull(self, task_id, dag_id, key, include_prior_dates, map_indexes, run_id, default):
+        request = {"type": "get_xcom", "task_id": task_id, "key": key}
+        if dag_id is not None and dag_id != self.dag_id:
+            request["dag_id"] = dag_id
+        if run_id is not None and run_id != self.run_id:
+            request["run_id"] = run_id
+        if include_prior_dates:
+            request["include_prior_dates"] = True
+        if isinstance(map_indexes, int):
+            request["map_index"] = map_indexes
+        value = self._channel.ask(request)
+        return default if value is None else value
+
+    def __repr__(self):
+        return "<TaskInstance: %s.%s %s>" % (self.dag_id, self.task_id, self.run_id)
+
+
+class Accessor:
+    """`var.value.x` and `var.json.x`."""
+
+    def __init__(self, get):
+        self._get = get
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._get(name)
+
+    def get(self, name, default=None):
+        try:
+            return self._get(name)
+        except KeyError:
+            return default
+
+
+class Variables:
+    def __init__(self):
+        from .store_values import Variable
+
+        self.value = Accessor(Variable.get)
+        self.json = Accessor(lambda key: Variable.get(key, deserialize_json=True))
+
+
+def build(start, task, dag, channel):
+    """The context of an attempt, with the names of Airflow 1.10, 2 and 3."""
+    from . import macros
+    from .compat import conf
+    from .store_values import Connection
+
+    dag_run = DagRun(start)
+    ti = TaskInstance(start, task, dag_run, channel)
+    logical = dag_run.logical_date
+    params = ParamsDict(dag.params.dump() if dag is not None else {})
+    if task is not None:
+        params.update(task.params.dump())
+    params.update(start.get("params") or {})
+    context = Context(
+        dag=dag, dag_run=dag_run, task=task, ti=ti, task_instance=ti, run_id=dag_run.run_id, params=params, conf=conf,
+        macros=macros, var=Variables(), conn=Accessor(Connection.get), map_index=ti.map_index,
+        logical_date=logical, execution_date=logical,
+        data_interval_start=dag_run.data_interval_start, data_interval_end=dag_run.data_interval_end,
+        inlets=[], outlets=[], test_mode=bool(start.get("test_mode")), templates_dict=None,
+        prev_data_interval_start_success=dates.instant(start.get("prev_data_interval_start_success")),
+        prev_data_interval_end_success=dates.instant(start.get("prev_data_interval_end_success")),
+        prev_start_date_success=dates.instant(start.get("prev_start_date_success")),
+    )
+    if logical is not None:
+        context.update(date_names(logical))
+        context["task_instance_key_str"] = "%s__%s__%s" % (ti.dag_id, ti.task_id, context["ds_nodash"])
+        following = dates.instant(start.get("next_logical_date")) or dag_run.data_interval_end
+        preceding = dates.instant(start.get("previous_logical_date"))
+        context.update(neighbours(following, preceding))
+    return context
+
+
+def date_names(logical):
+    """`ds`, `ts` and the like."""
+    day = datetime.timedelta(days=1)
+    names = {}
+    for prefix, moment in (("", logical), ("yesterday_", logical - day), ("tomorrow_", logical + day)):
+        names[prefix + "ds"] = moment.strftime("%Y-%m-%d")
+        names[prefix + "ds_nodash"] = moment.strftime("%Y%m%d")
+    names["ts"] = logical.isoformat()
+    names["ts_nodash"] = logical.strftime("%Y%m%dT%H%M%S")
+    names["ts_nodash_with_tz"] = logical.isoformat().replace("-", "").replace(":", "")
+    return names
+
+
+def neighbours(following, preceding):
+    """The dates of the runs before and after, which Airflow 3 took away."""
+    names = {}
+    for prefix, moment in (("next_", following), ("prev_", preceding)):
+        names[prefix + "execution_date"] = moment
+        names[prefix + "ds"] = moment.strftime("%Y-%m-%d") if moment is not None else None
+        names[prefix + "ds_nodash"] = moment.strftime("%Y%m%d") if moment is not None else None
+    return names

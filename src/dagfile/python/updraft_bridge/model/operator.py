@@ -1,0 +1,384 @@
+"""`BaseOperator`: one task. It records its arguments, its place in the file and its edges."""
+
+import abc
+import datetime
+import functools
+import inspect
+import re
+
+from .. import notes
+from . import stack
+from .edge import Edgeable
+from .exceptions import AirflowException, ComesLater, DuplicateTaskIdFound
+from .param import ParamsDict
+from .words import TriggerRule, WeightRule
+
+VALID_ID = re.compile(r"^[\w.\-]+$")
+
+# Every argument that BaseOperator itself knows, with its default.
+ARGUMENTS = {
+    "owner": "airflow",
+    "retries": None,
+    "retry_delay": None,
+    "retry_exponential_backoff": None,
+    "max_retry_delay": None,
+    "execution_timeout": None,
+    "start_date": None,
+    "end_date": None,
+    "depends_on_past": False,
+    "wait_for_downstream": False,
+    "trigger_rule": TriggerRule.ALL_SUCCESS,
+    "pool": None,
+    "pool_slots": 1,
+    "priority_weight": 1,
+    "weight_rule": WeightRule.DOWNSTREAM,
+    "queue": None,
+    "do_xcom_push": True,
+    "multiple_outputs": False,
+    "params": None,
+    "doc": None,
+    "doc_md": None,
+    "doc_json": None,
+    "doc_yaml": None,
+    "doc_rst": None,
+    "max_active_tis_per_dag": None,
+    "max_active_tis_per_dagrun": None,
+    "task_display_name": None,
+}
+
+# Accepted, and without effect in Updraft; nobody needs to hear about it.
+SILENT = {
+    "email", "email_on_retry", "email_on_failure", "provide_context", "resources", "run_as_user", "task_group",
+    "executor", "executor_config", "inlets", "outlets", "ui_color", "ui_fgcolor", "auto_register", "logger_name",
+    "allow_nested_operators", "map_index_template", "ignore_first_depends_on_past",
+    "wait_for_past_depends_before_skipping", "default_args", "dag", "subdag", "sla", "start_trigger_args",
+    "start_from_trigger", "is_setup", "is_teardown", "on_failure_fail_dagrun", "run_as_owner", "has_retry_policy",
+}
+
+# Accepted; their effect comes with a later version, and the author is told so once per file.
+LATER = {
+    "on_execute_callback", "on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback",
+    "pre_execute", "post_execute",
+}
+
+OLD_NAMES = {"task_concurrency": "max_active_tis_per_dag", "xcom_push": "do_xcom_push", "sla_miss": "sla"}
+
+
+class OperatorMeta(abc.ABCMeta):
+    """Fills arguments from `default_args` before a task is made, whatever class it is of."""
+
+    def __call__(cls, *args, **kwargs):
+        dag = kwargs.get("dag") or stack.current_dag()
+        group = kwargs.get("task_group") or (stack.current_group(dag) if dag else None)
+        defaults = {}
+        if dag is not None:
+            defaults.update(dag.default_args)
+        if group is not None:
+            defaults.update(group.all_default_args())
+        defaults.update(kwargs.get("default_args") or {})
+        if defaults:
+            by_position = cls._positional_arguments()[: len(args)]
+            for name in cls._accepted_arguments():
+                if name in defaults and name not in kwargs and name not in by_position:
+                    kwargs[name] = defaults[name]
+        task = super().__call__(*args, **kwargs)
+        task._wire_arguments()
+        return task
+
+    @functools.lru_cache(maxsize=None)
+    def _accepted_arguments(cls):
+        names = set(ARGUMENTS) | SILENT | LATER | set(OLD_NAMES)
+        for base in cls.__mro__:
+            if "__init__" not in vars(base) or base in (BaseOperator, object):
+                continue
+            for name, parameter in inspect.signature(base.__init__).parameters.items():
+                if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name != "self":
+                    names.add(name)
+        return names - {"task_id", "dag", "task_group", "default_args"}
+
+    @functools.lru_cache(maxsize=None)
+    def _positional_arguments(cls):
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][1:]
+
+
+class BaseOperator(Edgeable, metaclass=OperatorMeta):
+    """A task. Subclasses give it work by `execute(self, context)`."""
+
+    template_fields = ()
+    template_ext = ()
+    template_fields_renderers = {}
+    ui_color = "#fff"
+    ui_fgcolor = "#000"
+    operator_extra_links = ()
+    # Why it cannot run in this version, in words for its author; None when it can.
+    comes_later = None
+
+    def __init__(self, task_id=None, dag=None, task_group=None, **kwargs):
+        if not isinstance(task_id, str):
+            raise TypeError(
+                "expected %s to have a task_id of type str, got: %r" % (type(self).__name__, task_id)
+            )
+        self.file, self.line = notes.place_in_dag_file()
+        self.dag = None
+        self._upstream, self._downstream = {}, {}
+        self.label = task_id
+        dag = dag or (task_group.dag if task_group is not None else None) or stack.current_dag()
+        self.task_group = task_group or (stack.current_group(dag) if dag else None)
+        self.task_id = self.task_group.child_id(task_id) if self.task_group is not None else task_id
+        check_id("task_id", self.task_id)
+        self._take(kwargs)
+        if dag is not None:
+            dag.add_task(self)
+
+    def _take(self, kwargs):
+        for old, new in OLD_NAMES.items():
+            if old in kwargs:
+                value = kwargs.pop(old)
+                kwargs.setdefault(new, value)
+                notes.warn("`%s` is the old name of `%s` and works as before" % (old, new), once=("old", old))
+        # What was said, as opposed to what is so by default: the defaults that count are Updraft's configuration.
+        self._given = {name for name in ARGUMENTS if kwargs.get(name) is not None}
+        for name, default in ARGUMENTS.items():
+            setattr(self, name, kwargs.pop(name, default))
+        for name in list(kwargs):
+            if name in SILENT:
+                value = kwargs.pop(name)
+                if not hasattr(type(self), name):
+                    setattr(self, name, value)
+            elif name in LATER:
+                value = kwargs.pop(name)
+                if value:
+                    notes.warn("`%s` is read but not called yet" % name, once=("later", name))
+        for name in kwargs:
+            known = type(self)._accepted_arguments() | {"task_id", "dag", "task_group"}
+            notes.warn(
+                "%s `%s` has no argument `%s`; it has no effect" % (type(self).__name__, self.task_id, name),
+                notes.did_you_mean(name, known),
+            )
+        self.params = ParamsDict(self.params)
+        check_count("retries", self.retries)
+        check_count("pool_slots", self.pool_slots, at_least=1)
+        check_type("priority_weight", self.priority_weight, int)
+        self.retry_delay = duration("retry_delay", self.retry_delay)
+        self.max_retry_delay = duration("max_retry_delay", self.max_retry_delay)
+        self.execution_timeout = duration("execution_timeout", self.execution_timeout)
+        self.trigger_rule = word("trigger_rule", self.trigger_rule, TriggerRule)
+        if isinstance(self.weight_rule, str):
+            self.weight_rule = word("weight_rule", self.weight_rule, WeightRule)
+        if self.depends_on_past or self.wait_for_downstream:
+            name = "depends_on_past" if self.depends_on_past else "wait_for_downstream"
+            notes.warn("`%s` is read but has no effect yet" % name, once=("later", name))
+
+    # -- edges
+
+    def roots_for_edges(self):
+        return [self]
+
+    leaves_for_edges = roots_for_edges
+
+    def _add_upstream(self, upstream):
+        if upstream.dag is None and self.dag is not None:
+            self.dag.add_task(upstream)
+        elif self.dag is None and upstream.dag is not None:
+            upstream.dag.add_task(self)
+        elif upstream.dag is not self.dag:
+            raise AirflowException(
+                "tasks of two DAGs cannot depend on each other: `%s` of `%s` and `%s` of `%s`"
+                % (upstream.task_id, upstream.dag.dag_id, self.task_id, self.dag.dag_id)
+            )
+        self._upstream[upstream] = None
+        upstream._downstream[self] = None
+
+    @property
+    def upstream_list(self):
+        return list(self._upstream)
+
+    @property
+    def downstream_list(self):
+        return list(self._downstream)
+
+    @property
+    def upstream_task_ids(self):
+        return {t.task_id for t in self._upstream}
+
+    @property
+    def downstream_task_ids(self):
+        return {t.task_id for t in self._downstream}
+
+    @property
+    def dag_id(self):
+        return self.dag.dag_id if self.dag is not None else "adhoc_" + self.owner
+
+    @property
+    def task_type(self):
+        return type(self).__name__
+
+    operator_name = task_type
+
+    @property
+    def operator_class(self):
+        return type(self)
+
+    @property
+    def output(self):
+        """What the task will return, as an argument for another task."""
+        from .xcom_arg import XComArg
+
+        return XComArg(self)
+
+    @property
+    def log(self):
+        import logging
+
+        return logging.getLogger("airflow.task.operators." + type(self).__name__)
+
+    def _wire_arguments(self):
+        """An argument that is another task's output makes that task an upstream."""
+        from .xcom_arg import tasks_in
+
+        for field in self._argument_fields():
+            for task in tasks_in(getattr(self, field, None)):
+                if task is not self:
+                    self._add_upstream(task)
+
+    def _argument_fields(self):
+        fields = self.template_fields
+        return [fields] if isinstance(fields, str) else list(fields)
+
+    # -- running
+
+    def rendered_arguments(self):
+        """`(args, kwargs)`: the values that are templates, for the Rust side to render."""
+        return [], {f: getattr(self, f) for f in self._argument_fields() if hasattr(self, f)}
+
+    def take_rendered(self, args, kwargs):
+        """Gets the same back, rendered; called once before `execute`."""
+        for field, value in kwargs.items():
+            if hasattr(self, field):
+                setattr(self, field, value)
+
+    def pre_execute(self, context):
+        pass
+
+    def execute(self, context):
+        raise NotImplementedError("%s has no `execute` method" % type(self).__name__)
+
+    def post_execute(self, context, result=None):
+        pass
+
+    def on_kill(self):
+        pass
+
+    def xcom_pull(self, context, task_ids=None, dag_id=None, key="return_value", **kwargs):
+        return context["ti"].xcom_pull(task_ids=task_ids, dag_id=dag_id, key=key, **kwargs)
+
+    def xcom_push(self, context, key, value, execution_date=None):
+        context["ti"].xcom_push(key=key, value=value)
+
+    # -- what comes later: it loads, keeps its place in the graph, and says why it cannot run
+
+    @classmethod
+    def partial(cls, **kwargs):
+        return Partial(cls, kwargs)
+
+    def as_setup(self):
+        notes.warn("setup and teardown tasks are ordinary tasks for now", once=("later", "setup"))
+        return self
+
+    def as_teardown(self, *, setups=None, on_failure_fail_dagrun=None):
+        notes.warn("setup and teardown tasks are ordinary tasks for now", once=("later", "setup"))
+        if setups is not None:
+            self.set_upstream(setups)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+    def __repr__(self):
+        return "<Task(%s): %s>" % (type(self).__name__, self.task_id)
+
+    def __deepcopy__(self, memo):
+        # Tasks are identities, not values: a copied argument dict still means the same task.
+        return self
+
+    def __copy__(self):
+        return self
+
+
+class Partial:
+    """`Operator.partial(...)`, waiting for `.expand(...)`."""
+
+    def __init__(self, cls, kwargs):
+        self.cls, self.kwargs = cls, kwargs
+
+    def expand(self, **mapped):
+        task = self.cls(**dict(self.kwargs, **mapped))
+        task.comes_later = "dynamic task mapping (`expand`)"
+        return task
+
+    def expand_kwargs(self, kwargs, strict=True):
+        from .xcom_arg import tasks_in
+
+        task = MappedLater(**self.kwargs)
+        for upstream in tasks_in(kwargs):
+            task.set_upstream(upstream)
+        return task
+
+
+class MappedLater(BaseOperator):
+    """A task whose arguments are known only at run time."""
+
+    comes_later = "dynamic task mapping (`expand_kwargs`)"
+
+    def __init__(self, **kwargs):
+        super().__init__(**{k: v for k, v in kwargs.items() if k in ARGUMENTS or k in ("task_id", "dag")})
+
+    def execute(self, context):
+        raise ComesLater(self.comes_later)
+
+
+def check_id(what, text):
+    if not VALID_ID.match(text) or len(text) > 250:
+        raise AirflowException(
+            "expected %s to be 1 to 250 letters, digits, dashes, dots or underscores, got: %r" % (what, text[:80])
+        )
+
+
+def check_type(what, value, kind):
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise TypeError("expected %s to be of type %s, got: %r" % (what, kind.__name__, value))
+
+
+def check_count(what, value, at_least=0):
+    check_type(what, value, int)
+    if value is not None and value < at_least:
+        raise ValueError("expected %s to be at least %d, got: %r" % (what, at_least, value))
+
+
+def duration(what, value):
+    """A timedelta from a timedelta or from seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = datetime.timedelta(seconds=value)
+    if value is None or isinstance(value, datetime.timedelta) and value >= datetime.timedelta(0):
+        return value
+    if isinstance(value, datetime.timedelta):
+        raise ValueError("expected %s to be zero or more, got: %s" % (what, value))
+    raise TypeError("expected %s to be a timedelta or a number of seconds, got: %r" % (what, value))
+
+
+def word(what, value, words):
+    """A member of a closed set, from a member or its text."""
+    try:
+        return words(value)
+    except ValueError:
+        known = [w.value for w in words]
+        meant = notes.did_you_mean(value, known)
+        raise AirflowException(
+            "expected %s to be one of %s, got: %r%s"
+            % (what, ", ".join(known), value, "; " + meant if meant else "")
+        ) from None
+

@@ -1,0 +1,2 @@
+from airflow import DAG
+import circular_a

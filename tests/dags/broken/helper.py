@@ -1,0 +1,2 @@
+def compute(settings):
+    return settings["nowhere"]

@@ -1,0 +1,4 @@
+from airflow import DAG
+from helper import compute
+
+compute({})

@@ -1,0 +1,2 @@
+from airflow import DAG
+import pandsa_of_nobody

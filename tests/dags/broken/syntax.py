@@ -1,0 +1,4 @@
+from airflow import DAG
+
+with DAG("syntax", schedule=None) as dag
+    pass

@@ -1,0 +1,2 @@
+from airflow import DAG
+from airflow.operators.bash import BashOperater

@@ -1,0 +1,1 @@
+from airflow.operators.bsh_operator import BashOperator
