@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::folder::{Language, SourceFile, unreadable};
 use super::hash::ContentHash;
 use super::lower::{Defaults, Lowered, lower};
+use super::python::{self, Interpreter, Parsed};
 use super::spec::DagSpec;
 use super::yaml;
 use crate::domain::dag::DagDefinition;
@@ -29,6 +30,8 @@ pub struct FileResult {
     pub hash: Option<ContentHash>,
     pub dags: Vec<DagDefinition>,
     pub problems: Vec<Problem>,
+    /// Files beside it that it imported: when one of them changes, so does it.
+    pub imports: Vec<PathBuf>,
     /// Reading, parsing and lowering, without the wait for a turn.
     pub took: Duration,
 }
@@ -41,6 +44,8 @@ pub struct LoaderOptions {
     pub defaults: Defaults,
     /// `[dag_processor] parsing_processes`: how many files are read at once, at least one.
     pub parsing_processes: usize,
+    /// Who reads Python files, or why nobody can.
+    pub python: Result<Interpreter, String>,
 }
 
 /// Reads files and knows which of them owns which DAG.
@@ -128,19 +133,23 @@ async fn load_one(file: SourceFile, options: Arc<LoaderOptions>) -> FileResult {
                 Ok(content) => (Some(ContentHash::of(&content)), Vec::new()),
                 Err(error) => (None, vec![unreadable(&file.path, &error)]),
             };
-            let (specs, found) = python_specs(&file).await;
-            problems.extend(found);
-            let dags = lower_all(specs, &file.path, None, &options.defaults, &mut problems);
-            FileResult { file, hash, dags, problems, took: start.elapsed() }
+            let parsed = python_specs(&file, &options).await;
+            problems.extend(parsed.problems);
+            let dags = lower_all(parsed.dags, &file.path, None, &options.defaults, &mut problems);
+            FileResult { file, hash, dags, problems, imports: parsed.local_modules, took: start.elapsed() }
         }
     }
 }
 
 /// The DAGs of a Python file, as its interpreter tells them.
-async fn python_specs(file: &SourceFile) -> (Vec<DagSpec>, Vec<Problem>) {
-    let problem = Problem::error(Place::file(file.path.as_str()), "Python DAG files need a Python interpreter")
-        .hint("set `[python] interpreter`");
-    (Vec::new(), vec![problem])
+async fn python_specs(file: &SourceFile, options: &LoaderOptions) -> Parsed {
+    match &options.python {
+        Ok(interpreter) => python::parse(interpreter, &options.root, &options.root.join(&file.path)).await,
+        Err(why) => {
+            let problem = Problem::error(Place::file(file.path.as_str()), why.clone());
+            Parsed { problems: vec![problem], ..Parsed::default() }
+        }
+    }
 }
 
 fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant) -> FileResult {
@@ -148,7 +157,14 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
         Ok(content) => content,
         Err(error) => {
             let problems = vec![unreadable(&file.path, &error)];
-            return FileResult { file, hash: None, dags: Vec::new(), problems, took: start.elapsed() };
+            return FileResult {
+                file,
+                hash: None,
+                dags: Vec::new(),
+                problems,
+                imports: Vec::new(),
+                took: start.elapsed(),
+            };
         }
     };
     let hash = Some(ContentHash::of(&content));
@@ -165,7 +181,7 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
             (Vec::new(), vec![problem])
         }
     };
-    FileResult { file, hash, dags, problems, took: start.elapsed() }
+    FileResult { file, hash, dags, problems, imports: Vec::new(), took: start.elapsed() }
 }
 
 /// Lowers the DAGs of one file. One name twice in a file is a problem of the second.
@@ -199,7 +215,14 @@ fn lower_all(
 fn failed(file: SourceFile, failure: &tokio::task::JoinError) -> FileResult {
     let problem = Problem::error(Place::file(file.path.as_str()), format!("reading the file failed: {failure}"))
         .hint("this is a fault of the program: please report it with the file");
-    FileResult { file, hash: None, dags: Vec::new(), problems: vec![problem], took: Duration::ZERO }
+    FileResult {
+        file,
+        hash: None,
+        dags: Vec::new(),
+        problems: vec![problem],
+        imports: Vec::new(),
+        took: Duration::ZERO,
+    }
 }
 
 /// Which file defines which DAG.

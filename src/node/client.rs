@@ -145,7 +145,7 @@ pub async fn open_store(settings: &config::Settings) -> Result<Store, ClientErro
 
 /// The configured DAGs folder.
 pub fn dag_folder(settings: &config::Settings) -> Result<DagFolder, ClientError> {
-    let options = translate::loader(settings, &settings.home).map_err(ClientError::Configuration)?;
+    let options = translate::loader(settings).map_err(ClientError::Configuration)?;
     Ok(DagFolder::new(translate::folder(settings), options))
 }
 

@@ -1,12 +1,11 @@
 //! From the configuration to what each part wants to know.
 
-use std::path::Path;
-
 use crate::config;
 use crate::dagfile::folder::Folder;
 use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
 use crate::dagfile::lower::Defaults;
+use crate::dagfile::python::{Interpreter, Limits, install_package};
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
@@ -87,9 +86,22 @@ fn bad(section: &str, key: &str, why: &str) -> Problem {
     Problem::error(Place::file("the configuration"), format!("[{section}] {key}: {why}"))
 }
 
-/// How DAG files are read. `cache` is where the Python package is laid out.
-pub fn loader(settings: &config::Settings, _cache: &Path) -> Result<LoaderOptions, Problem> {
+/// Who reads Python files and runs Python tasks, or why nobody can.
+pub fn interpreter(settings: &config::Settings) -> Result<Interpreter, String> {
+    let cache = settings.home.join("cache");
+    let package = install_package(&cache).map_err(|error| error.to_string())?;
+    let memory_mib = match settings.dag_processor.memory_limit_mb {
+        0 => None,
+        limit => Some(u64::from(limit)),
+    };
+    let limits = Limits { time: settings.core.dagbag_import_timeout, memory_mib };
+    Ok(Interpreter { limits, ..Interpreter::new(&settings.python.interpreter, package) })
+}
+
+/// How DAG files are read.
+pub fn loader(settings: &config::Settings) -> Result<LoaderOptions, Problem> {
     Ok(LoaderOptions {
+        python: interpreter(settings),
         root: settings.core.dags_folder.clone(),
         defaults: defaults(settings)?,
         parsing_processes: usize::try_from(settings.dag_processor.parsing_processes).unwrap_or(1),

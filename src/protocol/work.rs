@@ -158,6 +158,10 @@ pub struct TaskMessage {
     pub max_tries: i32,
     /// As in the DAG: its templates are rendered by the slot, into the task's own log.
     pub operator: Operator,
+    /// The class or type as the author wrote it.
+    pub operator_name: String,
+    /// How often the author lets it be tried again.
+    pub retries: u32,
     pub queue: QueueName,
     pub owner: String,
     #[serde(with = "seconds::option")]
@@ -183,6 +187,8 @@ pub struct RunContext {
     /// The logical dates of the neighbours on the schedule, where it has them.
     pub previous_logical_date: Option<Time>,
     pub next_logical_date: Option<Time>,
+    pub description: Option<String>,
+    pub tags: Vec<String>,
     /// The DAG file, relative to the DAGs folder.
     pub file: String,
     /// Extra folders for template files.

@@ -92,6 +92,8 @@ pub struct Scheduler {
     broken: u64,
     commits: u64,
     commands_waiting: bool,
+    /// Said again to a core that was loaded anew.
+    folder_read: bool,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -132,6 +134,7 @@ impl Scheduler {
             broken: 0,
             commits: 0,
             commands_waiting: true,
+            folder_read: false,
             ended: Some(ended),
         };
         scheduler.commit_first(effects).await?;
@@ -316,6 +319,9 @@ impl Scheduler {
                     let again = Online { unsettled: Vec::new(), ..online.clone() };
                     effects.extend(this.core.apply(Utc::now(), Input::Worker(FromWorker::Online(again))));
                 }
+                if this.folder_read {
+                    effects.extend(this.core.apply(Utc::now(), Input::FolderRead));
+                }
                 tracing::info!(epoch = epoch.0, "scheduler leads again");
                 this.commit(effects, ctx);
             };
@@ -475,6 +481,33 @@ impl Handler<FilesChanged> for Scheduler {
 
     fn handle(&mut self, FilesChanged(changes): FilesChanged, ctx: &mut Self::Context) {
         self.gather(Input::FilesChanged(changes), ctx);
+    }
+}
+
+/// The DAGs folder was read once: the timetables are followed from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FolderRead;
+
+impl Handler<FolderRead> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: FolderRead, ctx: &mut Self::Context) {
+        self.folder_read = true;
+        self.gather(Input::FolderRead, ctx);
+    }
+}
+
+/// The node is leaving: nothing new is handed out.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Leave;
+
+impl Handler<Leave> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) {
+        self.gather(Input::Leaving, ctx);
     }
 }
 

@@ -31,11 +31,14 @@ impl Core {
     fn somebody_is_free(&self) -> bool {
         match self.settings.grant {
             Grant::InProcess => self.free_worker().is_some(),
-            Grant::ByClaim => true,
+            Grant::ByClaim => !self.leaving,
         }
     }
 
     fn free_worker(&self) -> Option<WorkerId> {
+        if self.leaving {
+            return None;
+        }
         self.workers
             .values()
             .find(|worker| worker.row.online && worker.slots.allows_one_more(count(worker.owned.len())))
@@ -143,6 +146,8 @@ impl Core {
             try_number: instance.row.try_number,
             max_tries: instance.row.max_tries,
             operator: task.operator.clone(),
+            operator_name: task.operator_name.clone(),
+            retries: task.retries,
             queue: task.queue.clone(),
             owner: task.owner.clone(),
             execution_timeout: task.execution_timeout,
@@ -368,6 +373,8 @@ fn run_context(run: &RunRow, dag: &Dag, task: &TaskDefinition) -> RunContext {
         params,
         previous_logical_date: None,
         next_logical_date: None,
+        description: dag.definition.description.clone(),
+        tags: dag.definition.tags.clone(),
         file: dag.definition.file.clone(),
         template_searchpath: dag.definition.template_searchpath.clone(),
     }

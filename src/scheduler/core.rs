@@ -73,6 +73,10 @@ pub enum Input {
         why: Refused,
     },
     Worker(FromWorker),
+    /// The DAGs folder was read once: from now on the timetables are followed.
+    FolderRead,
+    /// The node is leaving: nothing new is handed out.
+    Leaving,
     /// Something may be due.
     Tick,
 }
@@ -197,6 +201,10 @@ pub struct Core {
     pub(super) admission: Admission,
     pub(super) timers: Timers,
     pub(super) next_run: RunKey,
+    /// Whether the timetables are followed. A core that was restored waits for the
+    /// DAG files, so that a schedule that is gone by now makes no run.
+    pub(super) planning: bool,
+    pub(super) leaving: bool,
     pub(super) arrivals: u64,
     pub(super) ids: Ids,
     pub(super) work: Work,
@@ -258,6 +266,8 @@ impl Core {
             admission,
             timers: Timers::default(),
             next_run: RunKey(1),
+            planning: true,
+            leaving: false,
             arrivals: 0,
             ids,
             work: Work::default(),
@@ -272,6 +282,8 @@ impl Core {
             Input::Control { ticket, control, history } => self.on_control(now, ticket, control, &history),
             Input::Unreadable { ticket, why } => self.reply(now, ticket, Reply::Refused { why }),
             Input::Worker(message) => self.on_worker(now, message),
+            Input::FolderRead => self.on_folder_read(now),
+            Input::Leaving => self.leaving = true,
             Input::Tick => {}
         }
         self.on_due(now);

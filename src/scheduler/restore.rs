@@ -46,6 +46,7 @@ impl Core {
     /// before [`Core::resume`]: whoever only carries out one command must not plan runs.
     pub fn restore(settings: Settings, ids: Ids, unfinished: Unfinished) -> Self {
         let mut core = Self::new(settings, ids);
+        core.planning = false;
         core.next_run = unfinished.next_run;
         core.versions = unfinished.versions;
         for pool in unfinished.pools {
@@ -68,12 +69,12 @@ impl Core {
         core
     }
 
-    /// Leads from here on: plans what is due, and says again what a new leader must.
+    /// Leads from here on, and says again what a new leader must.
     pub fn resume(&mut self, now: Time) -> Vec<Effect> {
         let now = to_micros(now);
         let ids: Vec<DagId> = self.dags.keys().cloned().collect();
         for id in ids {
-            self.plan(now, &id);
+            self.start_runs(now, &id);
         }
         self.reload_attempts(now);
         self.on_due(now);

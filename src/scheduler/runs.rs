@@ -24,9 +24,25 @@ impl Core {
         self.plan(now, id);
     }
 
+    /// The DAGs are as their files have them now: the timetables may be followed.
+    pub(super) fn on_folder_read(&mut self, now: Time) {
+        self.planning = true;
+        let ids: Vec<DagId> = self.dags.keys().cloned().collect();
+        for id in ids {
+            self.plan(now, &id);
+        }
+    }
+
     /// Creates what the timetable asks for until the next run lies in the future
     /// or `max_active_runs` is reached, and starts what may start.
     pub(super) fn plan(&mut self, now: Time, id: &DagId) {
+        if self.planning {
+            self.follow_timetable(now, id);
+        }
+        self.start_runs(now, id);
+    }
+
+    fn follow_timetable(&mut self, now: Time, id: &DagId) {
         self.cancel_plan(id);
         while let Some(planned) = self.next_planned(now, id) {
             let dag = self.dags.get_mut(id).expect("a planned DAG is known");
@@ -49,7 +65,6 @@ impl Core {
             }
             self.create_scheduled(now, id, planned);
         }
-        self.start_runs(now, id);
     }
 
     fn cancel_plan(&mut self, id: &DagId) {

@@ -15,7 +15,12 @@ impl Dags {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().to_owned();
-        let loader = Loader::new(LoaderOptions { root, defaults: Defaults::default(), parsing_processes: 2 });
+        let loader = Loader::new(LoaderOptions {
+            root,
+            defaults: Defaults::default(),
+            parsing_processes: 2,
+            python: Err("no Python here".to_owned()),
+        });
         Self { folder, loader }
     }
 
@@ -134,7 +139,12 @@ async fn the_example_dags_are_free_of_problems() {
     let examples = scan.files.into_keys().filter_map(SourceFile::new);
     let yaml: Vec<SourceFile> = examples.filter(|file| file.language == Language::Yaml).collect();
     assert!(yaml.len() >= 4, "{yaml:?}");
-    let options = LoaderOptions { root: folder.root, defaults: Defaults::default(), parsing_processes: 2 };
+    let options = LoaderOptions {
+        root: folder.root,
+        defaults: Defaults::default(),
+        parsing_processes: 2,
+        python: Err("no Python here".to_owned()),
+    };
     for result in Loader::new(options).load(yaml).await {
         assert_eq!(result.problems, [], "{}", result.file.path);
         assert_eq!(result.dags.len(), 1, "{}", result.file.path);

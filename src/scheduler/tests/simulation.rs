@@ -117,6 +117,7 @@ impl Storm {
         let effects = self.core.resume(self.now);
         (self.gathering, self.committing) = (Commit { writes: Vec::new(), after: Vec::new() }, None);
         self.take(effects);
+        self.apply(Input::FolderRead);
         if self.settings.grant == Grant::InProcess {
             // One process: the messages under way die with it, and so does the worker.
             self.mail.clear();

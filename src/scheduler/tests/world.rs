@@ -366,6 +366,7 @@ impl World {
         self.core = Core::restore(settings, Ids::seeded(2), self.store.unfinished());
         let effects = self.core.resume(self.now);
         self.take(effects);
+        self.apply(Input::FolderRead);
         self.start_worker(Vec::new());
     }
 

@@ -202,7 +202,11 @@ pub fn message(n: i64, operator: Operator) -> TaskMessage {
         execution_timeout: None,
         do_xcom_push: true,
         log_path: log_path(n),
+        operator_name: "BashOperator".to_owned(),
+        retries: 0,
         run: RunContext {
+            description: None,
+            tags: Vec::new(),
             run_type: RunType::Manual,
             logical_date: Some(date),
             interval: None,
