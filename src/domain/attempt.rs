@@ -173,11 +173,6 @@ impl AttemptState {
         Self::Queued { dispatch: Dispatch(1) }
     }
 
-    /// The in-process shortcut (PROTOCOL §9): the claim is granted in the commit that creates it.
-    pub fn pre_granted(claim: Claim) -> Self {
-        Self::Run { dispatch: Dispatch(1), claim }
-    }
-
     pub fn owner(&self) -> Option<Claim> {
         match *self {
             Self::Run { claim, .. } | Self::Ending { claim, .. } => Some(claim),

@@ -5,7 +5,6 @@
 //! database or a broker.
 
 pub mod attempt;
-pub mod blocker;
 pub mod dag;
 pub mod graph;
 pub mod ids;

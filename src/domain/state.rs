@@ -42,7 +42,7 @@ pub enum TaskEvent {
     PassedThrough,
     /// It got its place under every limit.
     Admitted,
-    /// Its place was taken back before anything started.
+    /// Its owner gave it back before anything started; it keeps its places.
     Released,
     /// A worker's slot owns it.
     Started,
@@ -139,19 +139,18 @@ impl TaskState {
             },
             Self::Queued => match event {
                 E::Started => Ok(Self::Running),
-                E::Released => Ok(Self::Scheduled),
                 // An attempt can end unstarted: undeliverable, or lost between commit and spawn.
                 E::Ended(ending) => Ok(ending.into()),
                 E::Cleared => Ok(Self::Restarting),
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
-                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Restored => refused,
+                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Released | E::Restored => refused,
             },
             Self::Running => match event {
                 E::Ended(ending) => Ok(ending.into()),
-                // The claim was released: it swears that nothing started.
-                E::Released => Ok(Self::Scheduled),
+                // The claim was released: it swears that nothing started. Its places are kept.
+                E::Released => Ok(Self::Queued),
                 E::Cleared => Ok(Self::Restarting),
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
@@ -160,8 +159,8 @@ impl TaskState {
             },
             Self::Restarting => match event {
                 // Whatever the stopped process reported, the user wanted it to run again.
-                E::Ended(_) | E::Released => Ok(Self::None),
-                E::Cleared => Ok(Self::Restarting),
+                E::Ended(_) => Ok(Self::None),
+                E::Cleared | E::Released => Ok(Self::Restarting),
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
@@ -419,7 +418,7 @@ mod tests {
             (S::Running, E::Cleared, S::Restarting),
             (S::Restarting, E::Ended(Ending::Failed), S::None),
             (S::Deferred, E::DependenciesMet, S::Scheduled),
-            (S::Queued, E::Released, S::Scheduled),
+            (S::Running, E::Released, S::Queued),
             (S::Success, E::Cleared, S::None),
             (S::Failed, E::Marked(Mark::Success), S::Success),
             (S::Removed, E::Restored, S::None),

@@ -2,5 +2,36 @@
 //!
 //! Every change is a whole row in a guarded commit (PROTOCOL L1): [`write`]
 //! says what is written, the rest of the folder how. Nothing here decides.
+//!
+//! ```text
+//!   Vec<Write> ─► batch (one row per key) ─► convert ─► upsert ─┐ one transaction,
+//!                                                               │ begun by the guard
+//!   Loaded     ◄─ load  (after a takeover) ◄─┐                  ▼
+//!   rows       ◄─ query (people)           ◄─┴──────────────  SQLite / Postgres
+//! ```
 
+mod batch;
+mod command;
+mod commit;
+mod convert;
+mod entity;
+mod error;
+mod load;
+mod location;
+mod migration;
+mod open;
+pub mod query;
+mod schema;
+mod upsert;
 pub mod write;
+
+#[cfg(test)]
+mod conformance;
+
+pub use command::PendingCommand;
+pub use commit::Writer;
+pub use convert::Unreadable;
+pub use error::{CommitError, Refused, StoreError};
+pub use load::{Loaded, LoadedVersion};
+pub use open::{OpenOptions, Store, Synchronous};
+pub use schema::MigrationStep;

@@ -1,0 +1,167 @@
+//! How another process (the command line) has its wishes carried out.
+//!
+//! A wish is a durable row first. When a node lives it is nudged and answers in
+//! that row; when none does, this process leads for a moment: it takes a new
+//! epoch, lets the same core carry out what waits, commits, and is gone.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use crate::config;
+use crate::domain::ids::{CommandId, DagId};
+use crate::domain::problem::Problem;
+use crate::protocol::control::{Control, Reply};
+use crate::scheduler::core::Input;
+use crate::scheduler::interlude::Interlude;
+use crate::store::{Store, StoreError};
+
+use super::dag_folder::DagFolder;
+use super::nudge::nudge;
+use super::scheduling_lock::{NotLocked, SchedulingLock};
+use super::translate;
+
+/// How long a living node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the answer is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// A node that has just started may not listen yet.
+const NUDGE_EVERY: Duration = Duration::from_millis(200);
+
+/// A way to the scheduler of a home, whether or not one runs.
+pub struct Client {
+    pub store: Store,
+    settings: config::Settings,
+}
+
+/// Why a wish was neither carried out nor refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lock(#[from] NotLocked),
+    #[error("{0}")]
+    Configuration(Problem),
+    #[error(
+        "the node in {home} did not answer within {} s; the command is kept and will be carried out (number {id})",
+        PATIENCE.as_secs()
+    )]
+    NoAnswer { home: String, id: CommandId },
+}
+
+impl Client {
+    /// Opens the database. An SQLite file is made, and its tables are brought up to date, without being asked.
+    pub async fn open(settings: &config::Settings) -> Result<Self, ClientError> {
+        let store = open_store(settings).await?;
+        Ok(Self { store, settings: settings.clone() })
+    }
+
+    /// Whether a node schedules in this home now.
+    pub fn node_lives(&self) -> bool {
+        nudge(&self.settings.home)
+    }
+
+    /// Has `control` carried out and gives the answer.
+    pub async fn control(&self, control: &Control, user: Option<&str>) -> Result<Reply, ClientError> {
+        let id = self.store.submit(control, user, Utc::now()).await?;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if nudge(&self.settings.home) {
+                if let Some(reply) = self.wait_for(id, NUDGE_EVERY).await? {
+                    return Ok(reply);
+                }
+                continue;
+            }
+            match SchedulingLock::take(&self.settings.home) {
+                Ok(lock) => {
+                    self.lead_for_a_moment(&lock, Vec::new()).await?;
+                    if let Some(reply) = self.store.reply(id).await? {
+                        return Ok(reply);
+                    }
+                }
+                // A node that starts or stops: it will listen soon, or be gone.
+                Err(NotLocked::Held { .. }) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+            }
+        }
+        Err(ClientError::NoAnswer { home: self.settings.home.display().to_string(), id })
+    }
+
+    async fn wait_for(&self, id: CommandId, at_most: Duration) -> Result<Option<Reply>, StoreError> {
+        let begun = Instant::now();
+        loop {
+            let reply = self.store.reply(id).await?;
+            if reply.is_some() || begun.elapsed() > at_most {
+                return Ok(reply);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Brings the store up to date with the DAGs folder, when no node does so already.
+    pub async fn sync_dags(&self) -> Result<(), ClientError> {
+        if self.node_lives() {
+            return Ok(());
+        }
+        let lock = match SchedulingLock::take(&self.settings.home) {
+            Ok(lock) => lock,
+            Err(NotLocked::Held { .. }) => return Ok(()),
+            Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+        };
+        let mut folder = dag_folder(&self.settings)?;
+        remember_all(&self.store, &mut folder, true).await?;
+        let changes = folder.look().await;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.lead_for_a_moment(&lock, vec![Input::FilesChanged(changes)]).await
+    }
+
+    async fn lead_for_a_moment(&self, _lock: &SchedulingLock, inputs: Vec<Input>) -> Result<(), ClientError> {
+        let holder = format!("command line, process {}", std::process::id());
+        let mut interlude = Interlude::begin(&self.store, translate::scheduler(&self.settings), &holder).await?;
+        for input in inputs {
+            interlude.apply(input).await?;
+        }
+        interlude.carry_out_commands().await?;
+        Ok(())
+    }
+}
+
+/// Opens the configured database; SQLite needs no set-up.
+pub async fn open_store(settings: &config::Settings) -> Result<Store, ClientError> {
+    let store = Store::open(&translate::store(settings)).await?;
+    if matches!(settings.database.url, config::DatabaseUrl::Sqlite { .. }) {
+        store.migrate().await?;
+    }
+    if store.pools().await?.is_empty() {
+        let slots = i32::try_from(settings.core.default_pool_task_slot_count).unwrap_or(i32::MAX);
+        store.ensure_default_pool(slots).await?;
+    }
+    Ok(store)
+}
+
+/// The configured DAGs folder.
+pub fn dag_folder(settings: &config::Settings) -> Result<DagFolder, ClientError> {
+    let options = translate::loader(settings, &settings.home).map_err(ClientError::Configuration)?;
+    Ok(DagFolder::new(translate::folder(settings), options))
+}
+
+/// Tells a folder what the store knows of it. With `trust`, a file whose text is
+/// still the stored one is not read again.
+pub async fn remember_all(store: &Store, folder: &mut DagFolder, trust: bool) -> Result<(), StoreError> {
+    let mut files: BTreeMap<String, Vec<DagId>> = BTreeMap::new();
+    for entry in store.dags(false).await? {
+        files.entry(entry.row.file.clone()).or_default().push(entry.row.dag_id);
+    }
+    for (file, dags) in files {
+        let text = match dags.first() {
+            Some(dag) if trust => store.version(dag, None).await?.map(|version| version.source),
+            Some(_) | None => None,
+        };
+        folder.remember(&file, dags, text.as_deref());
+    }
+    Ok(())
+}

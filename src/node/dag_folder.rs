@@ -1,0 +1,113 @@
+//! The DAGs folder of a node: looks, reads what changed, and says what came of it.
+//!
+//! It remembers hashes and nothing else; the scheduler compares definitions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::dagfile::folder::{Changes, Folder, Scan, Snapshot, diff};
+use crate::dagfile::hash::ContentHash;
+use crate::dagfile::loader::{FileResult, Loader, LoaderOptions};
+use crate::domain::graph::Dag;
+use crate::domain::ids::DagId;
+use crate::domain::problem::{Place, Problem};
+use crate::scheduler::core::FileChange;
+
+/// A DAGs folder and what is known of it.
+pub struct DagFolder {
+    folder: Folder,
+    loader: Loader,
+    known: Snapshot,
+    /// Files whose problems the scheduler was told of, although they are no DAG files (unreadable folders).
+    strays: Vec<String>,
+}
+
+impl DagFolder {
+    pub fn new(folder: Folder, options: LoaderOptions) -> Self {
+        Self { folder, loader: Loader::new(options), known: Snapshot::new(), strays: Vec::new() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.folder.root
+    }
+
+    /// What the store has from before: this file defined these DAGs. A file that
+    /// has gone since is then noticed, and names that are taken stay taken. With its
+    /// text it is not read again unless it changed.
+    pub fn remember(&mut self, file: &str, dags: Vec<DagId>, text: Option<&str>) {
+        self.loader.remember(file, dags);
+        let hash = ContentHash::of(text.unwrap_or_default().as_bytes());
+        self.known.insert(file.to_owned(), hash);
+    }
+
+    /// Looks at the whole folder and reads what is new or different.
+    pub async fn look(&mut self) -> Vec<FileChange> {
+        let folder = self.folder.clone();
+        let scan = match tokio::task::spawn_blocking(move || folder.scan()).await {
+            Ok(scan) => scan,
+            Err(panic) => {
+                let problem = Problem::error(Place::file(""), format!("the DAGs folder could not be read: {panic}"));
+                Scan { problems: vec![problem], unreadable: vec![String::new()], ..Scan::default() }
+            }
+        };
+        let changes = diff(&self.known, &scan);
+        let mut found = self.strays(&scan);
+        found.extend(self.read(changes).await);
+        found
+    }
+
+    async fn read(&mut self, changes: Changes) -> Vec<FileChange> {
+        let mut found = Vec::new();
+        for file in &changes.removed {
+            self.known.remove(file);
+            self.loader.forget(file);
+            found.push(gone(file));
+        }
+        let results = self.loader.load(changes.to_load().cloned().collect()).await;
+        for result in results {
+            if let Some(hash) = result.hash {
+                self.known.insert(result.file.path.clone(), hash);
+            }
+            found.push(self.change(result));
+        }
+        found
+    }
+
+    /// Problems that belong to no DAG file: a folder that cannot be entered, an ignore file with a mistake.
+    fn strays(&mut self, scan: &Scan) -> Vec<FileChange> {
+        let mut found: Vec<FileChange> = Vec::new();
+        for problem in &scan.problems {
+            match found.iter_mut().find(|change| change.file == problem.place.file) {
+                Some(change) => change.problems.push(problem.clone()),
+                None => {
+                    let problems = vec![problem.clone()];
+                    found.push(FileChange { problems, ..gone(&problem.place.file) });
+                }
+            }
+        }
+        let mended = std::mem::replace(&mut self.strays, found.iter().map(|change| change.file.clone()).collect());
+        let mended = mended.iter().filter(|file| !self.strays.contains(file)).map(|file| gone(file));
+        mended.chain(found).collect()
+    }
+
+    fn change(&self, result: FileResult) -> FileChange {
+        let file = result.file.path;
+        let mut problems = result.problems;
+        let mut dags = Vec::new();
+        for definition in result.dags {
+            let dag_id = definition.dag_id.clone();
+            match Dag::compile(definition) {
+                Ok(dag) => dags.push(Arc::new(dag)),
+                Err(invalid) => {
+                    problems.push(Problem::error(Place::file(&file), format!("DAG `{dag_id}`: {invalid}")));
+                }
+            }
+        }
+        let source = std::fs::read(self.folder.root.join(&file)).unwrap_or_default();
+        FileChange { source: String::from_utf8_lossy(&source).into_owned(), file, dags, problems }
+    }
+}
+
+fn gone(file: &str) -> FileChange {
+    FileChange { file: file.to_owned(), source: String::new(), dags: Vec::new(), problems: Vec::new() }
+}

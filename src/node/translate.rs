@@ -1,0 +1,97 @@
+//! From the configuration to what each part wants to know.
+
+use std::path::Path;
+
+use crate::config;
+use crate::dagfile::folder::Folder;
+use crate::dagfile::ignore::Syntax;
+use crate::dagfile::loader::LoaderOptions;
+use crate::dagfile::lower::Defaults;
+use crate::domain::ids::QueueName;
+use crate::domain::limit::Limit;
+use crate::domain::problem::{Place, Problem};
+use crate::domain::schedule::{Family, Schedule};
+use crate::scheduler::core::{Grant, Settings};
+use crate::store::{OpenOptions, Synchronous};
+
+/// What the scheduler's core is told.
+pub fn scheduler(settings: &config::Settings) -> Settings {
+    Settings {
+        parallelism: Limit::from_zero_unlimited(settings.core.parallelism),
+        paused_at_creation: settings.core.dags_are_paused_at_creation,
+        infra_retries: i32::try_from(settings.core.infra_retries).unwrap_or(i32::MAX),
+        max_retry_delay: settings.core.max_task_retry_delay,
+        manual_runs_have_dates: settings.core.era == config::Era::Airflow2,
+        kill_grace: settings.workers.kill_grace,
+        grant: Grant::InProcess,
+    }
+}
+
+/// How the database is opened.
+pub fn store(settings: &config::Settings) -> OpenOptions {
+    OpenOptions {
+        synchronous: match settings.database.sqlite_synchronous {
+            config::SqliteSynchronous::Full => Synchronous::Full,
+            config::SqliteSynchronous::Normal => Synchronous::Normal,
+        },
+        readers: settings.database.pool_size,
+        txn_timeout: settings.database.db_txn_timeout,
+        ..OpenOptions::new(settings.database.url.sqlx_url().reveal())
+    }
+}
+
+/// Where DAG files are looked for.
+pub fn folder(settings: &config::Settings) -> Folder {
+    Folder {
+        root: settings.core.dags_folder.clone(),
+        ignore_syntax: match settings.core.dag_ignore_file_syntax {
+            config::IgnoreFileSyntax::Glob => Syntax::Glob,
+            config::IgnoreFileSyntax::Regexp => Syntax::Regexp,
+        },
+        safe_mode: settings.core.dag_discovery_safe_mode,
+    }
+}
+
+/// What DAG files mean where they say nothing.
+pub fn defaults(settings: &config::Settings) -> Result<Defaults, Problem> {
+    let family = if settings.scheduler.create_cron_data_intervals { Family::DataInterval } else { Family::Trigger };
+    Ok(Defaults {
+        default_timezone: settings.core.default_timezone,
+        catchup_by_default: settings.scheduler.catchup_by_default,
+        family,
+        default_schedule: default_schedule(&settings.core.default_schedule, family)?,
+        max_active_runs: Limit::from_zero_unlimited(settings.core.max_active_runs_per_dag),
+        max_active_tasks: Limit::from_zero_unlimited(settings.core.max_active_tasks_per_dag),
+        max_active_tasks_scope: settings.core.max_active_tasks_scope,
+        retries: settings.core.default_task_retries,
+        retry_delay: settings.core.default_task_retry_delay,
+        execution_timeout: settings.core.default_task_execution_timeout,
+        weight_rule: settings.core.default_task_weight_rule,
+        queue: QueueName::new(&settings.operators.default_queue)
+            .map_err(|invalid| bad("operators", "default_queue", &invalid.to_string()))?,
+        owner: settings.operators.default_owner.clone(),
+    })
+}
+
+fn default_schedule(schedule: &config::DefaultSchedule, family: Family) -> Result<Schedule, Problem> {
+    match schedule {
+        config::DefaultSchedule::Never => Ok(Schedule::Never),
+        config::DefaultSchedule::Every(period) => Ok(Schedule::Every { period: *period, family }),
+        config::DefaultSchedule::Expression(text) => {
+            Schedule::parse(text, family).map_err(|invalid| bad("core", "default_schedule", &invalid.to_string()))
+        }
+    }
+}
+
+fn bad(section: &str, key: &str, why: &str) -> Problem {
+    Problem::error(Place::file("the configuration"), format!("[{section}] {key}: {why}"))
+}
+
+/// How DAG files are read. `cache` is where the Python package is laid out.
+pub fn loader(settings: &config::Settings, _cache: &Path) -> Result<LoaderOptions, Problem> {
+    Ok(LoaderOptions {
+        root: settings.core.dags_folder.clone(),
+        defaults: defaults(settings)?,
+        parsing_processes: usize::try_from(settings.dag_processor.parsing_processes).unwrap_or(1),
+    })
+}

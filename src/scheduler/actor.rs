@@ -1,0 +1,645 @@
+//! The Scheduler actor: the thin shell around the core.
+//!
+//! ```text
+//!  inputs ─► gather ─► core.apply (each) ─► one guarded commit ─► send, answer, tell
+//!              ▲                                   │
+//!              └──── while it commits, the next batch gathers ────┘   (group commit)
+//! ```
+//!
+//! Nothing is said before its commit (PROTOCOL L2). A commit that certainly wrote
+//! nothing is tried again; one of unknown outcome makes the shell forget
+//! everything, take a new epoch and load (L3); a lost leadership ends it.
+//! This file decides nothing about scheduling.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use chrono::Utc;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::actor::told::{Outlet, Told};
+use crate::domain::graph::Dag;
+use crate::domain::ids::{Epoch, WorkerId};
+use crate::domain::time::until;
+use crate::protocol::control::{Control, Refused, Reply};
+use crate::protocol::event::{Change, Event};
+use crate::protocol::work::{FromWorker, Online, ToWorker};
+use crate::store::write::Write;
+use crate::store::{CommitError, PendingCommand, Store, StoreError, Writer};
+
+use super::core::{Core, Effect, FileChange, History, Ids, Input, Settings, Ticket};
+use super::lookup;
+use super::restore::{Unfinished, UnfinishedRun};
+
+/// How many inputs one commit may carry: a bound on what a crash can undo.
+const BATCH: usize = 1_000;
+/// How long a failed commit waits before it is tried again; doubled up to the second.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// The invariants of the whole memory are checked at most this often.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// A message for a worker, or for whichever the executor chooses.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub to: Option<WorkerId>,
+    pub message: ToWorker,
+}
+
+/// What a scheduler is made of.
+pub struct Options {
+    pub store: Store,
+    pub settings: Settings,
+    /// Host and process, for people.
+    pub holder: String,
+    pub outbox: Outlet<Outgoing>,
+    /// Why the scheduler ended, when it ends by itself.
+    pub ended: oneshot::Sender<Ended>,
+}
+
+/// Why a scheduler ended by itself.
+#[derive(Debug)]
+pub enum Ended {
+    /// Another one leads now.
+    Deposed { current: Epoch, holder: String },
+    /// The store can no longer be loaded.
+    Store(StoreError),
+}
+
+/// The actor.
+pub struct Scheduler {
+    store: Store,
+    settings: Settings,
+    holder: String,
+    epoch: Epoch,
+    core: Core,
+    /// Lent to the commit under way.
+    writer: Option<Writer>,
+    gathered: VecDeque<Input>,
+    callers: HashMap<u64, oneshot::Sender<Reply>>,
+    next_ticket: u64,
+    /// Each worker's last word of its present life: said again to a core that was loaded anew.
+    online: HashMap<WorkerId, Online>,
+    outbox: Outlet<Outgoing>,
+    events: broadcast::Sender<Event>,
+    event_number: u64,
+    alarm: Option<SpawnHandle>,
+    checked: Instant,
+    broken: u64,
+    commits: u64,
+    commands_waiting: bool,
+    ended: Option<oneshot::Sender<Ended>>,
+}
+
+/// What happened to a batch.
+struct Committed {
+    writer: Writer,
+    result: Result<(), CommitError>,
+    writes: Vec<Write>,
+    after: Vec<Effect>,
+}
+
+impl Scheduler {
+    /// Takes the leadership, loads what is unfinished and makes the actor; start it with [`Actor::start`].
+    pub async fn lead(options: Options) -> Result<Self, StoreError> {
+        let Options { store, settings, holder, outbox, ended } = options;
+        let mut writer = store.writer();
+        let epoch = writer.take_leadership(&holder).await?;
+        let unfinished = load(&store).await?;
+        let mut core = Core::restore(settings.clone(), fresh_ids(), unfinished);
+        let effects = core.resume(Utc::now());
+        let (events, _) = broadcast::channel(4_096);
+        let mut scheduler = Self {
+            store,
+            settings,
+            holder,
+            epoch,
+            core,
+            writer: Some(writer),
+            gathered: VecDeque::new(),
+            callers: HashMap::new(),
+            next_ticket: 0,
+            online: HashMap::new(),
+            outbox,
+            events,
+            event_number: 0,
+            alarm: None,
+            checked: Instant::now(),
+            broken: 0,
+            commits: 0,
+            commands_waiting: true,
+            ended: Some(ended),
+        };
+        scheduler.commit_first(effects).await?;
+        tracing::info!(epoch = epoch.0, "scheduler leads");
+        Ok(scheduler)
+    }
+
+    /// What the restored core has to say is committed before the actor starts.
+    async fn commit_first(&mut self, effects: Vec<Effect>) -> Result<(), StoreError> {
+        let (writes, after) = split(effects);
+        let mut writer = self.writer.take().expect("nothing commits before the actor starts");
+        let result = writer.commit(self.epoch, writes).await;
+        self.writer = Some(writer);
+        match result {
+            Ok(()) => {
+                self.say(after);
+                Ok(())
+            }
+            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
+            Err(refused @ (CommitError::Conflict { .. } | CommitError::Refused(_))) => {
+                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
+            }
+        }
+    }
+
+    fn gather(&mut self, input: Input, ctx: &mut Context<Self>) {
+        self.gathered.push_back(input);
+        self.go_on(ctx);
+    }
+
+    /// Starts the next batch unless one commits.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if self.writer.is_none() {
+            return;
+        }
+        if self.commands_waiting {
+            self.commands_waiting = false;
+            self.read_commands(ctx);
+        }
+        let mut effects = Vec::new();
+        for _ in 0..BATCH {
+            let Some(input) = self.gathered.front() else { break };
+            // What is decided by the history must see everything before it committed.
+            if matches!(input, Input::Control { .. }) {
+                if effects.is_empty() {
+                    self.look_up_then_apply(ctx);
+                    return;
+                }
+                break;
+            }
+            let input = self.gathered.pop_front().expect("there was one a line above");
+            effects.extend(self.core.apply(Utc::now(), input));
+        }
+        self.commit(effects, ctx);
+    }
+
+    /// Asks the store for what a control must know, with nothing uncommitted in between.
+    fn look_up_then_apply(&mut self, ctx: &mut Context<Self>) {
+        let Some(Input::Control { ticket, control, .. }) = self.gathered.pop_front() else { return };
+        let writer = self.writer.take();
+        let store = self.store.clone();
+        let looked_up = async move {
+            let history = lookup::history(&store, &control).await;
+            (writer, ticket, control, history)
+        };
+        let then = |(writer, ticket, control, history): (_, _, _, Result<History, StoreError>),
+                    this: &mut Self,
+                    ctx: &mut Context<Self>| {
+            this.writer = writer;
+            match history {
+                Ok(history) => {
+                    let input = Input::Control { ticket, control, history };
+                    let effects = this.core.apply(Utc::now(), input);
+                    this.commit(effects, ctx);
+                }
+                Err(error) => {
+                    let why = Refused::Invalid { message: format!("the database could not be asked: {error}") };
+                    this.answer(ticket, Reply::Refused { why });
+                    this.go_on(ctx);
+                }
+            }
+        };
+        ctx.spawn(looked_up.into_actor(self).map(then));
+    }
+
+    fn commit(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        let (writes, after) = split(effects);
+        if writes.is_empty() && after.iter().all(|effect| matches!(effect, Effect::Event(_))) {
+            self.say(after);
+            self.rest(ctx);
+            return;
+        }
+        self.write(writes, after, RETRY_FIRST, ctx);
+    }
+
+    fn write(&mut self, writes: Vec<Write>, after: Vec<Effect>, patience: Duration, ctx: &mut Context<Self>) {
+        let Some(mut writer) = self.writer.take() else { return };
+        let epoch = self.epoch;
+        let committed = async move {
+            let result = writer.commit(epoch, writes.clone()).await;
+            Committed { writer, result, writes, after }
+        };
+        let then = move |committed: Committed, this: &mut Self, ctx: &mut Context<Self>| {
+            this.on_committed(committed, patience, ctx);
+        };
+        ctx.spawn(committed.into_actor(self).map(then));
+    }
+
+    fn on_committed(&mut self, committed: Committed, patience: Duration, ctx: &mut Context<Self>) {
+        let Committed { writer, result, writes, after } = committed;
+        self.writer = Some(writer);
+        match result {
+            Ok(()) => {
+                self.commits += 1;
+                self.say(after);
+                self.check_invariants();
+                self.rest(ctx);
+            }
+            Err(CommitError::Aborted(error)) => {
+                tracing::warn!(%error, retry_in = ?patience, "commit failed and is tried again");
+                let held = self.writer.take();
+                ctx.run_later(patience, move |this, ctx| {
+                    this.writer = held;
+                    this.write(writes, after, (patience * 2).min(RETRY_LONGEST), ctx);
+                });
+            }
+            Err(CommitError::Unknown(error)) => {
+                tracing::warn!(%error, "commit of unknown outcome: loading everything anew");
+                self.reload(ctx);
+            }
+            Err(CommitError::Refused(refused)) => {
+                tracing::error!(%refused, "the store refused a commit: loading everything anew");
+                self.broken += 1;
+                self.reload(ctx);
+            }
+            Err(CommitError::Conflict { current, holder }) => {
+                tracing::warn!(epoch = current.0, %holder, "another scheduler leads: stepping down");
+                self.end(Ended::Deposed { current, holder }, ctx);
+            }
+        }
+    }
+
+    /// The batch is done: the next one, or the next alarm.
+    fn rest(&mut self, ctx: &mut Context<Self>) {
+        if self.gathered.is_empty() && !self.commands_waiting {
+            self.set_alarm(ctx);
+        } else {
+            self.go_on(ctx);
+        }
+    }
+
+    /// L3: a new epoch, everything from the store; the workers of this process live on.
+    fn reload(&mut self, ctx: &mut Context<Self>) {
+        let Some(mut writer) = self.writer.take() else { return };
+        let (store, holder) = (self.store.clone(), self.holder.clone());
+        let loaded = async move {
+            let mut patience = RETRY_FIRST;
+            loop {
+                let attempt = async {
+                    let epoch = writer.take_leadership(&holder).await?;
+                    Ok::<_, StoreError>((epoch, load(&store).await?))
+                };
+                match attempt.await {
+                    Ok((epoch, unfinished)) => return (writer, epoch, unfinished),
+                    Err(error) => {
+                        tracing::warn!(%error, retry_in = ?patience, "the store cannot be loaded yet");
+                        tokio::time::sleep(patience).await;
+                        patience = (patience * 2).min(RETRY_LONGEST);
+                    }
+                }
+            }
+        };
+        let then =
+            |(writer, epoch, unfinished): (Writer, Epoch, Unfinished), this: &mut Self, ctx: &mut Context<Self>| {
+                this.writer = Some(writer);
+                this.epoch = epoch;
+                let mut core = Core::restore(this.settings.clone(), fresh_ids(), unfinished);
+                core.never_reuse_claims_of(&this.core);
+                let mut effects = core.resume(Utc::now());
+                this.core = core;
+                for online in this.online.values() {
+                    let again = Online { unsettled: Vec::new(), ..online.clone() };
+                    effects.extend(this.core.apply(Utc::now(), Input::Worker(FromWorker::Online(again))));
+                }
+                tracing::info!(epoch = epoch.0, "scheduler leads again");
+                this.commit(effects, ctx);
+            };
+        ctx.spawn(loaded.into_actor(self).map(then));
+    }
+
+    /// Everything that waited for the commit.
+    fn say(&mut self, after: Vec<Effect>) {
+        for effect in after {
+            match effect {
+                Effect::Send { to, message } => self.outbox.say(Outgoing { to, message }),
+                Effect::Answer { ticket, reply } => self.answer(ticket, reply),
+                Effect::LookUp { run, claim, seq, question } => {
+                    let (store, outbox) = (self.store.clone(), self.outbox.clone());
+                    actix::spawn(async move {
+                        let answer = lookup::answer(&store, run, question).await;
+                        let message = ToWorker::Values { claim, seq, answer };
+                        outbox.say(Outgoing { to: Some(claim.worker), message });
+                    });
+                }
+                Effect::Event(change) => self.tell(change),
+                Effect::Write(_) => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, change: Change) {
+        match &change {
+            Change::Task { key, state, try_number } if state.is_finished() => {
+                tracing::info!(dag = %key.dag, run = %key.run, task = %key.task, attempt = try_number.0, %state, "task instance ended");
+            }
+            Change::Task { key, state, try_number } => {
+                tracing::debug!(dag = %key.dag, run = %key.run, task = %key.task, attempt = try_number.0, %state, "task instance moved");
+            }
+            Change::Run { dag, run, state } => tracing::info!(%dag, %run, %state, "run changed"),
+            Change::Dag { dag } => tracing::debug!(%dag, "dag changed"),
+        }
+        self.event_number += 1;
+        let event = Event { number: self.event_number, at: Utc::now(), change };
+        // Nobody watching is no error.
+        let _ = self.events.send(event);
+    }
+
+    fn answer(&mut self, ticket: Ticket, reply: Reply) {
+        match ticket {
+            Ticket::Caller(number) => {
+                if let Some(caller) = self.callers.remove(&number) {
+                    // A caller that has gone away needs no answer.
+                    let _ = caller.send(reply);
+                }
+            }
+            // The answer is the row that was committed with the change.
+            Ticket::Command(_) => {}
+        }
+    }
+
+    /// Durable commands of other processes become inputs.
+    fn read_commands(&mut self, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let read = async move { store.pending_commands().await };
+        let then = |pending: Result<Vec<PendingCommand>, StoreError>, this: &mut Self, ctx: &mut Context<Self>| {
+            match pending {
+                Ok(commands) => {
+                    for command in commands {
+                        this.on_command(command, ctx);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "commands cannot be read yet");
+                    ctx.run_later(RETRY_LONGEST, |this, ctx| {
+                        this.commands_waiting = true;
+                        this.go_on(ctx);
+                    });
+                }
+            }
+        };
+        ctx.spawn(read.into_actor(self).map(then));
+    }
+
+    /// A command that is gathered already is not gathered twice.
+    fn on_command(&mut self, command: PendingCommand, ctx: &mut Context<Self>) {
+        let ticket = Ticket::Command(command.id);
+        let known = self.gathered.iter().any(|input| matches!(input, Input::Control { ticket: t, .. } if *t == ticket));
+        if known {
+            return;
+        }
+        let input = match command.control {
+            Ok(control) => Input::Control { ticket, control, history: History::default() },
+            Err(why) => Input::Unreadable { ticket, why },
+        };
+        self.gather(input, ctx);
+    }
+
+    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        if let Some(due) = self.core.next_wake() {
+            // A timer far ahead is set anew on the way, so a clock that is corrected is noticed.
+            let wait = until(Utc::now(), due).min(Duration::from_secs(600));
+            self.alarm = Some(ctx.run_later(wait, |this, ctx| {
+                this.alarm = None;
+                this.gather(Input::Tick, ctx);
+            }));
+        }
+    }
+
+    fn check_invariants(&mut self) {
+        if self.checked.elapsed() < CHECK_EVERY || !self.gathered.is_empty() {
+            return;
+        }
+        self.checked = Instant::now();
+        for violation in self.core.violations() {
+            self.broken += 1;
+            tracing::error!(%violation, "please report this");
+        }
+    }
+
+    fn end(&mut self, why: Ended, ctx: &mut Context<Self>) {
+        if let Some(ended) = self.ended.take() {
+            // Whoever started it may have stopped listening.
+            let _ = ended.send(why);
+        }
+        ctx.stop();
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Every message in it is bounded by what it is about: attempts, files, commands.
+        ctx.set_mailbox_capacity(0);
+        self.set_alarm(ctx);
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<Told<FromWorker>> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, Told(message): Told<FromWorker>, ctx: &mut Self::Context) {
+        if let FromWorker::Online(online) = &message {
+            self.online.insert(online.worker, online.clone());
+        }
+        self.gather(Input::Worker(message), ctx);
+    }
+}
+
+/// DAG files were read.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FilesChanged(pub Vec<FileChange>);
+
+impl Handler<FilesChanged> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, FilesChanged(changes): FilesChanged, ctx: &mut Self::Context) {
+        self.gather(Input::FilesChanged(changes), ctx);
+    }
+}
+
+/// A user in this process wants something.
+#[derive(Debug, Message)]
+#[rtype(result = "Reply")]
+pub struct Ask(pub Control);
+
+impl Handler<Ask> for Scheduler {
+    type Result = ResponseFuture<Reply>;
+
+    fn handle(&mut self, Ask(control): Ask, ctx: &mut Self::Context) -> Self::Result {
+        let (caller, answer) = oneshot::channel();
+        self.next_ticket += 1;
+        self.callers.insert(self.next_ticket, caller);
+        let ticket = Ticket::Caller(self.next_ticket);
+        self.gather(Input::Control { ticket, control, history: History::default() }, ctx);
+        Box::pin(async move {
+            let gone = Refused::Invalid { message: "the scheduler stopped before it could answer".to_owned() };
+            answer.await.unwrap_or(Reply::Refused { why: gone })
+        })
+    }
+}
+
+/// Another process has left a command in the store.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Nudge;
+
+impl Handler<Nudge> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
+        self.commands_waiting = true;
+        self.go_on(ctx);
+    }
+}
+
+/// Asks for the events from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "Watch")]
+pub struct Subscribe;
+
+/// The events from now on.
+#[derive(Debug, MessageResponse)]
+pub struct Watch(pub broadcast::Receiver<Event>);
+
+impl Handler<Subscribe> for Scheduler {
+    type Result = Watch;
+
+    fn handle(&mut self, _: Subscribe, _: &mut Self::Context) -> Self::Result {
+        Watch(self.events.subscribe())
+    }
+}
+
+/// Asks how the scheduler is.
+#[derive(Debug, Message)]
+#[rtype(result = "Status")]
+pub struct HowAreYou;
+
+/// How the scheduler is.
+#[derive(Clone, Copy, Debug, MessageResponse)]
+pub struct Status {
+    pub epoch: Epoch,
+    /// Runs in memory: unfinished, or with an attempt that is.
+    pub runs: usize,
+    /// Task instances that hold a place.
+    pub occupied: u32,
+    pub commits: u64,
+    /// Broken invariants found; anything but 0 is a fault of this program.
+    pub violations: u64,
+}
+
+impl Handler<HowAreYou> for Scheduler {
+    type Result = Status;
+
+    fn handle(&mut self, _: HowAreYou, _: &mut Self::Context) -> Self::Result {
+        let (runs, occupied) = self.core.load();
+        Status { epoch: self.epoch, runs, occupied, commits: self.commits, violations: self.broken }
+    }
+}
+
+/// Everything gathered is committed, then the actor stops.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl Handler<Stop> for Scheduler {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        Box::pin(UntilIdle.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
+    }
+}
+
+/// Ready when nothing is gathered and nothing commits. The commit under way is a
+/// future of the same context, so its end polls this one too.
+struct UntilIdle;
+
+impl ActorFuture<Scheduler> for UntilIdle {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        scheduler: &mut Scheduler,
+        _: &mut Context<Scheduler>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        if scheduler.writer.is_some() && scheduler.gathered.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+pub(super) fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
+    let mut writes = Vec::new();
+    let mut after = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Write(write) => writes.push(write),
+            Effect::Send { .. } | Effect::Answer { .. } | Effect::LookUp { .. } | Effect::Event(_) => {
+                after.push(effect)
+            }
+        }
+    }
+    (writes, after)
+}
+
+pub(super) fn fresh_ids() -> Ids {
+    Ids::seeded(fastrand::u64(..))
+}
+
+/// The store's rows as the core wants them.
+pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
+    let loaded = store.load().await?;
+    let mut versions = HashMap::new();
+    for version in loaded.versions {
+        let name = (version.dag_id.clone(), version.version);
+        match Dag::compile(version.definition) {
+            Ok(dag) => {
+                versions.insert(name, Arc::new(dag));
+            }
+            Err(error) => {
+                tracing::error!(dag = %version.dag_id, version = version.version.0, %error, "a stored DAG version cannot be used")
+            }
+        }
+    }
+    let mut tasks: HashMap<_, Vec<_>> = HashMap::new();
+    for task in loaded.tasks {
+        tasks.entry(task.run).or_default().push(task);
+    }
+    let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
+    for attempt in loaded.attempts {
+        attempts.entry(attempt.run).or_default().push(attempt);
+    }
+    let runs = loaded.runs.into_iter().map(|row| UnfinishedRun {
+        tasks: tasks.remove(&row.key).unwrap_or_default(),
+        attempts: attempts.remove(&row.key).unwrap_or_default(),
+        row,
+    });
+    Ok(Unfinished {
+        dags: loaded.dags,
+        versions,
+        runs: runs.collect(),
+        pools: loaded.pools,
+        workers: loaded.workers,
+        next_run: loaded.next_run,
+        taken_dates: loaded.taken_dates,
+    })
+}

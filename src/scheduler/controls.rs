@@ -1,0 +1,168 @@
+//! What users want: triggers and pauses. Every control gets exactly one answer.
+
+use crate::domain::ids::{DagId, RunId};
+use crate::domain::problem::suggestion;
+use crate::domain::run::{DataInterval, RunType};
+use crate::domain::state::RunState;
+use crate::domain::time::{Time, to_micros};
+use crate::protocol::control::{Control, Refused, Reply, Trigger, Triggered, TriggeredBy};
+use crate::store::write::{RunRow, Write};
+
+use super::core::{Core, Effect, History, Ticket};
+
+impl Core {
+    pub(super) fn on_control(&mut self, now: Time, ticket: Ticket, control: Control, history: &History) {
+        let reply = match control {
+            Control::Trigger(trigger) => self.trigger(now, trigger, history),
+            Control::Pause { dag, paused } => self.pause(now, dag, paused),
+        };
+        self.reply(now, ticket, reply.unwrap_or_else(|why| Reply::Refused { why }));
+    }
+
+    /// The one place where a control is answered: a durable command's answer is a row.
+    pub(super) fn reply(&mut self, now: Time, ticket: Ticket, reply: Reply) {
+        if let Ticket::Command(id) = ticket {
+            self.write(Write::CommandDone { id, reply: reply.clone(), at: now });
+        }
+        self.effect(Effect::Answer { ticket, reply });
+    }
+
+    fn known(&self, id: &DagId) -> Result<(), Refused> {
+        if self.dags.get(id).is_some_and(|dag| !dag.row.is_stale) {
+            return Ok(());
+        }
+        let hint = suggestion(id.as_str(), self.dags.keys().map(DagId::as_str));
+        Err(Refused::DagNotFound { dag: id.clone(), hint })
+    }
+
+    fn pause(&mut self, now: Time, id: DagId, paused: bool) -> Result<Reply, Refused> {
+        self.known(&id)?;
+        let dag = self.dags.get_mut(&id).expect("a known DAG is in memory");
+        let changed = dag.row.is_paused != paused;
+        if changed {
+            dag.row.is_paused = paused;
+            self.admission.set_paused(&id, paused);
+            self.dag_changed(&id);
+            self.plan(now, &id);
+        }
+        Ok(Reply::Paused { dag: id, paused, changed })
+    }
+
+    fn trigger(&mut self, now: Time, trigger: Trigger, history: &History) -> Result<Reply, Refused> {
+        self.known(&trigger.dag)?;
+        let logical_date =
+            trigger.logical_date.map(to_micros).or_else(|| self.settings.manual_runs_have_dates.then_some(now));
+        let dag = &self.dags[&trigger.dag];
+        let interval = logical_date.map(|date| dag.dag.timetable.manual_interval(dag.dag.definition.timezone, date));
+        self.refuse_taken_date(&trigger.dag, logical_date, history)?;
+        let run_type = run_type(trigger.by);
+        let run_id = self.choose_run_id(&trigger, run_type, logical_date.unwrap_or(now), history)?;
+        let row = self.manual_run(now, trigger, run_type, run_id, logical_date, interval);
+        let (key, id) = (row.key, row.dag_id.clone());
+        if let (Some(date), Some(dag)) = (logical_date, self.dags.get_mut(&id)) {
+            dag.taken_dates.insert(date);
+        }
+        self.add_run(row);
+        self.start_runs(now, &id);
+        Ok(Reply::Triggered(self.triggered(key)))
+    }
+
+    fn refuse_taken_date(&self, id: &DagId, date: Option<Time>, history: &History) -> Result<(), Refused> {
+        let Some(logical_date) = date else { return Ok(()) };
+        let in_memory =
+            self.runs_of(id).find(|run| run.logical_date == Some(logical_date)).map(|run| run.run_id.clone());
+        match in_memory.or_else(|| history.same_date.clone()) {
+            Some(run_id) => Err(Refused::LogicalDateTaken { dag: id.clone(), logical_date, run_id }),
+            None => Ok(()),
+        }
+    }
+
+    /// The user's id, or one made from the run's type and instant.
+    fn choose_run_id(
+        &mut self,
+        trigger: &Trigger,
+        run_type: RunType,
+        instant: Time,
+        history: &History,
+    ) -> Result<RunId, Refused> {
+        let taken = |core: &Self, id: &RunId| {
+            history.same_id.as_ref() == Some(id) || core.runs_of(&trigger.dag).any(|run| run.run_id == *id)
+        };
+        match &trigger.run_id {
+            Some(id) if taken(self, id) => Err(Refused::RunExists { dag: trigger.dag.clone(), run_id: id.clone() }),
+            Some(id) => Ok(id.clone()),
+            None => {
+                let plain = run_type.run_id(instant);
+                if !taken(self, &plain) {
+                    return Ok(plain);
+                }
+                let suffix = self.ids.suffix();
+                run_type
+                    .suffixed_run_id(instant, &suffix)
+                    .map_err(|invalid| Refused::Invalid { message: invalid.to_string() })
+            }
+        }
+    }
+
+    fn manual_run(
+        &self,
+        now: Time,
+        trigger: Trigger,
+        run_type: RunType,
+        run_id: RunId,
+        logical_date: Option<Time>,
+        interval: Option<DataInterval>,
+    ) -> RunRow {
+        RunRow {
+            key: self.next_run,
+            version: self.dags[&trigger.dag].row.version,
+            dag_id: trigger.dag,
+            run_id,
+            run_type,
+            state: RunState::Queued,
+            logical_date,
+            interval,
+            run_after: now,
+            conf: trigger.conf,
+            note: trigger.note,
+            triggered_by: trigger.by,
+            user: trigger.user,
+            queued_at: now,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    /// The unfinished runs of a DAG.
+    fn runs_of(&self, id: &DagId) -> impl Iterator<Item = &RunRow> {
+        let keys = self.dags.get(id).into_iter();
+        keys.flat_map(|dag| dag.running.iter().copied().chain(dag.queued.iter().map(|(_, key)| *key)))
+            .filter_map(|key| self.runs.get(&key).map(|run| &run.row))
+    }
+
+    fn triggered(&self, key: crate::domain::ids::RunKey) -> Triggered {
+        let row = &self.run(key).row;
+        Triggered {
+            dag: row.dag_id.clone(),
+            run_id: row.run_id.clone(),
+            run_type: row.run_type,
+            state: row.state,
+            logical_date: row.logical_date,
+            interval_start: row.interval.map(|interval| interval.start),
+            interval_end: row.interval.map(|interval| interval.end),
+            run_after: row.run_after,
+            conf: row.conf.clone(),
+            paused: self.dags.get(&row.dag_id).is_some_and(|dag| dag.row.is_paused),
+        }
+    }
+}
+
+fn run_type(by: TriggeredBy) -> RunType {
+    match by {
+        TriggeredBy::Operator => RunType::OperatorTriggered,
+        TriggeredBy::Asset => RunType::AssetTriggered,
+        TriggeredBy::Backfill => RunType::Backfill,
+        TriggeredBy::Timetable => RunType::Scheduled,
+        TriggeredBy::Cli | TriggeredBy::RestApi | TriggeredBy::Ui | TriggeredBy::Test => RunType::Manual,
+    }
+}

@@ -1,0 +1,361 @@
+//! The scheduler core: everything that is unfinished, in memory, and the one
+//! entrance through which it changes.
+//!
+//! [`Core::apply`] takes the time and one input and returns effects: rows to
+//! write, messages to send once the rows are committed, answers. It awaits
+//! nothing and asks no clock. What it costs follows what becomes ready, never
+//! what is unfinished and never the history.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::graph::Dag;
+use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, PoolName, RunId, RunKey, VersionNumber, WorkerId};
+use crate::domain::limit::Limit;
+use crate::domain::problem::Problem;
+use crate::domain::run::PlannedRun;
+use crate::domain::time::{Time, to_micros};
+use crate::domain::trigger::UpstreamCounts;
+use crate::protocol::control::{Control, Refused, Reply};
+use crate::protocol::event::Change;
+use crate::protocol::work::{FromWorker, Question, ToWorker};
+use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRow, Write};
+
+use super::TaskRef;
+use super::admit::Admission;
+use super::timers::Timers;
+
+/// What the core must know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[core] parallelism`.
+    pub parallelism: Limit,
+    /// `[core] dags_are_paused_at_creation`.
+    pub paused_at_creation: bool,
+    /// `[core] infra_retries`: tries that the machinery may lose without using up the user's.
+    pub infra_retries: i32,
+    /// `[core] max_task_retry_delay`.
+    pub max_retry_delay: Duration,
+    /// Airflow 2 gives a manual run the present instant as its logical date, Airflow 3 none.
+    pub manual_runs_have_dates: bool,
+    /// How long a task has between TERM and KILL.
+    pub kill_grace: Duration,
+    /// How an attempt gets its owner.
+    pub grant: Grant,
+}
+
+/// How an attempt gets its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// PROTOCOL §9: the worker lives in this process, so dispatch commits the claim at once.
+    InProcess,
+    /// PROTOCOL §5: published, and granted to the slot that claims it.
+    ByClaim,
+}
+
+/// What happens to the core.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// DAG files were read: new, changed, broken or gone.
+    FilesChanged(Vec<FileChange>),
+    /// A user wants something. `history` is what the store knew just before.
+    Control {
+        ticket: Ticket,
+        control: Control,
+        history: History,
+    },
+    /// A command that says nothing we understand still gets its answer.
+    Unreadable {
+        ticket: Ticket,
+        why: Refused,
+    },
+    Worker(FromWorker),
+    /// Something may be due.
+    Tick,
+}
+
+/// What one DAG file says now.
+#[derive(Clone, Debug)]
+pub struct FileChange {
+    /// Relative to the DAGs folder.
+    pub file: String,
+    pub source: String,
+    /// Empty when the file is gone or cannot be read.
+    pub dags: Vec<Arc<Dag>>,
+    pub problems: Vec<Problem>,
+}
+
+/// Where the answer to a control goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ticket {
+    /// A durable row; the answer is written with the change.
+    Command(CommandId),
+    /// Somebody in this process.
+    Caller(u64),
+}
+
+/// What only the store knows about finished runs.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The run that already has the wanted id.
+    pub same_id: Option<RunId>,
+    /// The run that already has the wanted logical date.
+    pub same_date: Option<RunId>,
+}
+
+/// What the shell must do. Everything but `Write` waits for the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Write(Write),
+    /// To one worker, or to whichever the executor chooses for the task's queue.
+    Send {
+        to: Option<WorkerId>,
+        message: ToWorker,
+    },
+    Answer {
+        ticket: Ticket,
+        reply: Reply,
+    },
+    /// A running task asked for something that only the store knows.
+    LookUp {
+        run: RunKey,
+        claim: Claim,
+        seq: u64,
+        question: Question,
+    },
+    Event(Change),
+}
+
+/// One DAG.
+#[derive(Debug)]
+pub(super) struct DagState {
+    pub row: DagRow,
+    pub dag: Arc<Dag>,
+    /// What the timetable asks for next; `None` when paused, stale or without schedule.
+    pub next: Option<PlannedRun>,
+    /// Runs that hold a place under `max_active_runs`.
+    pub running: BTreeSet<RunKey>,
+    /// Runs that wait for one, in the order in which they get it.
+    pub queued: BTreeSet<(Time, RunKey)>,
+    /// Logical dates of runs that the timetable must step over, because a user made them.
+    pub taken_dates: HashSet<Time>,
+}
+
+/// One run that is not finished, or whose attempts are not.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub row: RunRow,
+    pub dag: Arc<Dag>,
+    pub tasks: Vec<Instance>,
+    /// Task instances that are not finished.
+    pub unfinished: u32,
+    /// Of those, the ones that something is going to happen to by itself.
+    pub moving: u32,
+    /// Leaves that failed, or whose upstream did.
+    pub failed_leaves: u32,
+    /// Attempts that are not done.
+    pub open_attempts: u32,
+}
+
+/// One task instance.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub row: TaskRow,
+    pub counts: UpstreamCounts,
+    /// The newest attempt.
+    pub attempt: Option<AttemptRow>,
+    /// Where it stands in its lane while it is scheduled.
+    pub rank: Option<super::admit::Rank>,
+}
+
+/// One worker, as the leader knows it.
+#[derive(Debug)]
+pub(super) struct WorkerState {
+    pub row: WorkerRow,
+    pub slots: Limit,
+    /// The number of the newest claim that was granted ahead (in-process only).
+    pub last_n: i64,
+    /// Attempts that it owns.
+    pub owned: BTreeSet<AttemptId>,
+}
+
+/// All that is unfinished.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) settings: Settings,
+    pub(super) dags: BTreeMap<DagId, DagState>,
+    pub(super) versions: HashMap<(DagId, VersionNumber), Arc<Dag>>,
+    pub(super) runs: HashMap<RunKey, Run>,
+    pub(super) attempts: HashMap<AttemptId, TaskRef>,
+    /// Attempts that wait for a slot although they have their places: given back, or reloaded.
+    pub(super) unowned: BTreeSet<TaskRef>,
+    pub(super) workers: BTreeMap<WorkerId, WorkerState>,
+    pub(super) pools: BTreeMap<PoolName, PoolRow>,
+    pub(super) admission: Admission,
+    pub(super) timers: Timers,
+    pub(super) next_run: RunKey,
+    pub(super) arrivals: u64,
+    pub(super) ids: Ids,
+    pub(super) work: Work,
+}
+
+/// What one `apply` has still to do, and what it has done.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub effects: Vec<Effect>,
+    pub dirty_tasks: BTreeSet<TaskRef>,
+    pub dirty_attempts: BTreeSet<TaskRef>,
+    pub dirty_runs: BTreeSet<RunKey>,
+    pub dirty_dags: BTreeSet<DagId>,
+    /// Task instances whose upstreams have moved.
+    pub undecided: VecDeque<TaskRef>,
+    /// Runs whose last task instance may just have ended.
+    pub maybe_over: BTreeSet<RunKey>,
+    /// Runs that memory may no longer need.
+    pub maybe_forgotten: BTreeSet<RunKey>,
+}
+
+/// Makes ids from a seed: the same seed and the same inputs give the same ids.
+#[derive(Debug)]
+pub struct Ids(fastrand::Rng);
+
+impl Ids {
+    pub fn seeded(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    /// UUID v7, so that the store's index grows at its end.
+    pub(super) fn attempt(&mut self, now: Time) -> AttemptId {
+        let mut random = [0; 10];
+        self.0.fill(&mut random);
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        AttemptId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Keeps two runs of one instant apart.
+    pub(super) fn suffix(&mut self) -> String {
+        let uuid = Uuid::from_u128(self.0.u128(..));
+        format!("_{}", &uuid.simple().to_string()[..8])
+    }
+}
+
+impl Core {
+    /// An empty installation.
+    pub fn new(settings: Settings, ids: Ids) -> Self {
+        let admission = Admission::new(settings.parallelism);
+        Self {
+            settings,
+            dags: BTreeMap::new(),
+            versions: HashMap::new(),
+            runs: HashMap::new(),
+            attempts: HashMap::new(),
+            unowned: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            admission,
+            timers: Timers::default(),
+            next_run: RunKey(1),
+            arrivals: 0,
+            ids,
+            work: Work::default(),
+        }
+    }
+
+    /// The one entrance: lets the state react to `input` at `now`.
+    pub fn apply(&mut self, now: Time, input: Input) -> Vec<Effect> {
+        let now = to_micros(now);
+        match input {
+            Input::FilesChanged(changes) => self.on_files_changed(now, changes),
+            Input::Control { ticket, control, history } => self.on_control(now, ticket, control, &history),
+            Input::Unreadable { ticket, why } => self.reply(now, ticket, Reply::Refused { why }),
+            Input::Worker(message) => self.on_worker(now, message),
+            Input::Tick => {}
+        }
+        self.on_due(now);
+        self.settle(now);
+        self.flush()
+    }
+
+    /// When something is due next, if nothing else happens before.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Runs in memory, and task instances that hold a place.
+    pub fn load(&self) -> (usize, u32) {
+        (self.runs.len(), self.admission.taken())
+    }
+
+    /// Claim numbers go on where the memory before had them: a claim is never reused inside an incarnation.
+    pub fn never_reuse_claims_of(&mut self, before: &Self) {
+        for (id, worker) in &mut self.workers {
+            let old = before.workers.get(id).filter(|old| old.row.incarnation == worker.row.incarnation);
+            worker.last_n = worker.last_n.max(old.map_or(0, |old| old.last_n));
+        }
+    }
+
+    /// Follows every consequence until nothing more happens at this instant.
+    pub(super) fn settle(&mut self, now: Time) {
+        loop {
+            self.decide_all(now);
+            self.close_runs(now);
+            self.admit_all(now);
+            if self.work.undecided.is_empty() && self.work.maybe_over.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Turns what changed into rows, each once.
+    pub(super) fn flush(&mut self) -> Vec<Effect> {
+        let work = std::mem::take(&mut self.work);
+        let mut writes = Vec::with_capacity(work.dirty_tasks.len() + work.dirty_attempts.len() + work.effects.len());
+        writes.extend(
+            work.dirty_dags.iter().filter_map(|id| self.dags.get(id)).map(|d| Effect::Write(Write::Dag(d.row.clone()))),
+        );
+        for key in &work.dirty_runs {
+            if let Some(run) = self.runs.get(key) {
+                writes.push(Effect::Write(Write::Run(run.row.clone())));
+            }
+        }
+        for at in &work.dirty_tasks {
+            if let Some(run) = self.runs.get(&at.run) {
+                writes.push(Effect::Write(Write::Task(run.tasks[at.task.usize()].row.clone())));
+            }
+        }
+        for at in &work.dirty_attempts {
+            let attempt = self.runs.get(&at.run).and_then(|run| run.tasks[at.task.usize()].attempt.clone());
+            writes.extend(attempt.map(|row| Effect::Write(Write::Attempt(row))));
+        }
+        writes.extend(work.effects);
+        self.forget_finished(&work.maybe_forgotten);
+        writes
+    }
+
+    pub(super) fn run(&self, key: RunKey) -> &Run {
+        self.runs.get(&key).expect("a run is named only while it is in memory")
+    }
+
+    pub(super) fn run_mut(&mut self, key: RunKey) -> &mut Run {
+        self.runs.get_mut(&key).expect("a run is named only while it is in memory")
+    }
+
+    pub(super) fn instance(&self, at: TaskRef) -> &Instance {
+        &self.run(at.run).tasks[at.task.usize()]
+    }
+
+    pub(super) fn instance_mut(&mut self, at: TaskRef) -> &mut Instance {
+        &mut self.run_mut(at.run).tasks[at.task.usize()]
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.work.effects.push(effect);
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.effect(Effect::Write(write));
+    }
+}

@@ -1,0 +1,58 @@
+//! Leading for a moment: one process without a node carries out what waits, and is gone.
+//!
+//! The same core and the same guarded commits as a node's; but nothing is planned
+//! and nobody is there to be sent anything.
+
+use chrono::Utc;
+
+use crate::domain::ids::Epoch;
+use crate::store::{CommitError, Store, StoreError, Writer};
+
+use super::actor::{fresh_ids, load, split};
+use super::core::{Core, Input, Settings, Ticket};
+use super::lookup;
+
+/// A short reign.
+pub struct Interlude {
+    store: Store,
+    writer: Writer,
+    epoch: Epoch,
+    core: Core,
+}
+
+impl Interlude {
+    pub async fn begin(store: &Store, settings: Settings, holder: &str) -> Result<Self, StoreError> {
+        let mut writer = store.writer();
+        let epoch = writer.take_leadership(holder).await?;
+        let core = Core::restore(settings, fresh_ids(), load(store).await?);
+        Ok(Self { store: store.clone(), writer, epoch, core })
+    }
+
+    /// Lets the core react and commits what it says.
+    pub async fn apply(&mut self, input: Input) -> Result<(), StoreError> {
+        let (writes, _) = split(self.core.apply(Utc::now(), input));
+        match self.writer.commit(self.epoch, writes).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
+            Err(refused @ (CommitError::Conflict { .. } | CommitError::Refused(_))) => {
+                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
+            }
+        }
+    }
+
+    /// Every command that waits is answered.
+    pub async fn carry_out_commands(&mut self) -> Result<(), StoreError> {
+        for command in self.store.pending_commands().await? {
+            let ticket = Ticket::Command(command.id);
+            let input = match command.control {
+                Ok(control) => {
+                    let history = lookup::history(&self.store, &control).await?;
+                    Input::Control { ticket, control, history }
+                }
+                Err(why) => Input::Unreadable { ticket, why },
+            };
+            self.apply(input).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! How runs come to be, start and end.
+
+use std::sync::Arc;
+
+use crate::domain::dag::TaskLimitScope;
+use crate::domain::graph::Dag;
+use crate::domain::ids::{DagId, MapIndex, RunKey, TryNumber};
+use crate::domain::run::{PlannedRun, RunType};
+use crate::domain::state::{Decision, RunEvent, RunState, TaskEvent, TaskState};
+use crate::domain::time::{Time, after};
+use crate::domain::trigger::UpstreamCounts;
+use crate::protocol::control::TriggeredBy;
+use crate::protocol::event::Change;
+use crate::store::write::{RunRow, TaskRow};
+
+use super::TaskRef;
+use super::admit::Scope;
+use super::core::{Core, Effect, Instance, Run};
+use super::timers::Timer;
+
+impl Core {
+    /// The timetable's next run may be due.
+    pub(super) fn on_run_due(&mut self, now: Time, id: &DagId) {
+        self.plan(now, id);
+    }
+
+    /// Creates what the timetable asks for until the next run lies in the future
+    /// or `max_active_runs` is reached, and starts what may start.
+    pub(super) fn plan(&mut self, now: Time, id: &DagId) {
+        self.cancel_plan(id);
+        while let Some(planned) = self.next_planned(now, id) {
+            let dag = self.dags.get_mut(id).expect("a planned DAG is known");
+            if dag.taken_dates.remove(&planned.logical_date) {
+                dag.row.last_interval = Some(planned.interval);
+                continue;
+            }
+            if dag.row.next_run != Some(planned) {
+                dag.row.next_run = Some(planned);
+                self.work.dirty_dags.insert(id.clone());
+            }
+            let dag = &self.dags[id];
+            if dag.row.is_paused || dag.row.is_stale || !dag.has_room_for_a_run() {
+                break;
+            }
+            if planned.run_after > now {
+                self.timers.set(planned.run_after, Timer::NextRun(id.clone()));
+                self.dags.get_mut(id).expect("a planned DAG is known").next = Some(planned);
+                break;
+            }
+            self.create_scheduled(now, id, planned);
+        }
+        self.start_runs(now, id);
+    }
+
+    fn cancel_plan(&mut self, id: &DagId) {
+        let Some(dag) = self.dags.get_mut(id) else { return };
+        if let Some(planned) = dag.next.take() {
+            self.timers.cancel(planned.run_after, Timer::NextRun(id.clone()));
+        }
+    }
+
+    fn next_planned(&mut self, now: Time, id: &DagId) -> Option<PlannedRun> {
+        let dag = self.dags.get_mut(id)?;
+        let planned = dag.dag.timetable.next(&dag.dag.bounds(), dag.row.last_interval.as_ref(), now);
+        if planned.is_none() && dag.row.next_run.take().is_some() {
+            self.work.dirty_dags.insert(id.clone());
+        }
+        planned
+    }
+
+    fn create_scheduled(&mut self, now: Time, id: &DagId, planned: PlannedRun) {
+        let dag = self.dags.get_mut(id).expect("a planned DAG is known");
+        dag.row.last_interval = Some(planned.interval);
+        self.work.dirty_dags.insert(id.clone());
+        let row = RunRow {
+            key: self.next_run,
+            dag_id: id.clone(),
+            run_id: RunType::Scheduled.run_id(planned.run_after),
+            run_type: RunType::Scheduled,
+            state: RunState::Queued,
+            version: self.dags[id].row.version,
+            logical_date: Some(planned.logical_date),
+            interval: Some(planned.interval),
+            run_after: planned.run_after,
+            conf: serde_json::Map::new(),
+            note: None,
+            triggered_by: TriggeredBy::Timetable,
+            user: None,
+            queued_at: now,
+            started_at: None,
+            ended_at: None,
+        };
+        self.add_run(row);
+    }
+
+    /// A run exists from now on; it starts when its DAG has a place for it.
+    pub(super) fn add_run(&mut self, row: RunRow) {
+        let key = row.key;
+        self.next_run = key.next();
+        let dag = self.dags.get_mut(&row.dag_id).expect("a run is made of a known DAG");
+        dag.queued.insert((row.run_after, key));
+        let compiled = dag.dag.clone();
+        self.runs.insert(key, Run::new(row, compiled));
+        self.tell_run(key);
+    }
+
+    /// Starts queued runs while there is room under `max_active_runs`.
+    pub(super) fn start_runs(&mut self, now: Time, id: &DagId) {
+        loop {
+            let Some(dag) = self.dags.get_mut(id) else { return };
+            let room = dag.dag.definition.max_active_runs.room(count(dag.running.len()));
+            if dag.row.is_paused || room == 0 {
+                return;
+            }
+            let Some((_, key)) = dag.queued.pop_first() else { return };
+            dag.running.insert(key);
+            self.start_run(now, key);
+        }
+    }
+
+    fn start_run(&mut self, now: Time, key: RunKey) {
+        let run = self.run_mut(key);
+        run.row.state = run.row.state.on(RunEvent::Started).expect("only queued runs wait for a place");
+        run.row.started_at = Some(now);
+        run.row.ended_at = None;
+        run.create_tasks();
+        let (dag, id) = (run.dag.clone(), run.row.dag_id.clone());
+        if let Some(timeout) = dag.definition.dagrun_timeout {
+            self.timers.set(after(now, timeout), Timer::RunTimeout(key));
+        }
+        if dag.definition.max_active_tasks_scope == TaskLimitScope::EachRun {
+            self.admission.set_scope(Scope::Run(key), dag.definition.max_active_tasks);
+        }
+        for (task, definition) in dag.tasks() {
+            let at = TaskRef { run: key, task };
+            self.work.dirty_tasks.insert(at);
+            if definition.upstream.is_empty() || self.instance(at).counts.total == 0 {
+                self.work.undecided.push_back(at);
+            }
+        }
+        self.work.maybe_over.insert(key);
+        self.effect(Effect::Event(Change::Dag { dag: id }));
+        self.tell_run(key);
+    }
+
+    /// Ends the runs in which nothing more will happen (SCHEDULING §1).
+    pub(super) fn close_runs(&mut self, now: Time) {
+        for key in std::mem::take(&mut self.work.maybe_over) {
+            let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { continue };
+            if run.unfinished == 0 {
+                let event = if run.failed_leaves == 0 { RunEvent::Succeeded } else { RunEvent::Failed };
+                self.end_run(now, key, event);
+            } else if run.moving == 0 {
+                // Every unfinished task waits for another one: a deadlock.
+                self.end_run(now, key, RunEvent::Failed);
+            }
+        }
+    }
+
+    /// Ends a run, whatever the state of its task instances.
+    pub(super) fn end_run(&mut self, now: Time, key: RunKey, event: RunEvent) {
+        let run = self.run_mut(key);
+        let Some(state) = run.row.state.on(event) else { return };
+        run.row.state = state;
+        run.row.ended_at = Some(now);
+        let id = run.row.dag_id.clone();
+        let timeout = run.dag.definition.dagrun_timeout.zip(run.row.started_at);
+        if let Some((timeout, started)) = timeout {
+            self.timers.cancel(after(started, timeout), Timer::RunTimeout(key));
+        }
+        let entry = (self.run(key).row.run_after, key);
+        if let Some(dag) = self.dags.get_mut(&id) {
+            dag.running.remove(&key);
+            dag.queued.remove(&entry);
+        }
+        self.work.maybe_forgotten.insert(key);
+        self.tell_run(key);
+        self.plan(now, &id);
+    }
+
+    /// `dagrun_timeout` passed: the run fails, and what is unfinished is skipped.
+    pub(super) fn on_run_timeout(&mut self, now: Time, key: RunKey) {
+        let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { return };
+        let tasks: Vec<TaskRef> = run.dag.tasks().map(|(task, _)| TaskRef { run: key, task }).collect();
+        self.end_run(now, key, RunEvent::Failed);
+        for at in tasks {
+            self.abandon(now, at);
+        }
+    }
+
+    /// Runs that are over, with every attempt done, need no memory.
+    pub(super) fn forget_finished(&mut self, touched: &std::collections::BTreeSet<RunKey>) {
+        for key in touched {
+            let Some(run) = self.runs.get(key) else { continue };
+            if !run.row.state.is_finished() || run.open_attempts > 0 {
+                continue;
+            }
+            let run = self.runs.remove(key).expect("it was there a line above");
+            for attempt in run.tasks.iter().filter_map(|task| task.attempt.as_ref()) {
+                self.attempts.remove(&attempt.id);
+            }
+            self.admission.forget_scope(&Scope::Run(*key));
+            self.forget_version(&run);
+        }
+    }
+
+    /// A version that no run and no DAG needs any more is dropped from memory.
+    fn forget_version(&mut self, run: &Run) {
+        let name = (run.row.dag_id.clone(), run.row.version);
+        // One reference is the map's, one the run's that is being dropped.
+        if self.versions.get(&name).is_some_and(|dag| Arc::strong_count(dag) <= 2) {
+            self.versions.remove(&name);
+        }
+    }
+
+    pub(super) fn tell_run(&mut self, key: RunKey) {
+        let row = &self.run(key).row;
+        let change = Change::Run { dag: row.dag_id.clone(), run: row.run_id.clone(), state: row.state };
+        self.work.dirty_runs.insert(key);
+        self.effect(Effect::Event(change));
+    }
+}
+
+impl super::core::DagState {
+    /// Whether the timetable may create one more run.
+    fn has_room_for_a_run(&self) -> bool {
+        let active = count(self.running.len() + self.queued.len());
+        self.dag.definition.max_active_runs.allows_one_more(active)
+    }
+}
+
+impl Run {
+    pub(super) fn new(row: RunRow, dag: Arc<Dag>) -> Self {
+        Self { row, dag, tasks: Vec::new(), unfinished: 0, moving: 0, failed_leaves: 0, open_attempts: 0 }
+    }
+
+    /// One task instance for each task; those whose own dates exclude this run are removed at once.
+    pub(super) fn create_tasks(&mut self) {
+        let dag = self.dag.clone();
+        self.tasks = dag.tasks().map(|(ix, _)| Instance::new(TaskRow::new(&self.row, &dag, ix), &dag, ix)).collect();
+        for (ix, _) in dag.tasks() {
+            if self.tasks[ix.usize()].row.state == TaskState::Removed {
+                for next in dag.downstream(ix) {
+                    self.tasks[next.usize()].counts.total -= 1;
+                }
+            }
+        }
+        self.recount();
+    }
+
+    /// Counts the task instances' states anew.
+    pub(super) fn recount(&mut self) {
+        let states = || self.tasks.iter().map(|task| task.row.state);
+        self.unfinished = count(states().filter(|state| !state.is_finished()).count());
+        self.moving = count(states().filter(|state| super::progress::is_moving(*state)).count());
+        let leaves = self.dag.tasks().filter(|(ix, _)| self.dag.is_leaf(*ix));
+        self.failed_leaves = count(leaves.filter(|(ix, _)| self.tasks[ix.usize()].row.state.is_failed_like()).count());
+        self.open_attempts =
+            count(self.tasks.iter().filter_map(|task| task.attempt.as_ref()).filter(|a| !a.state.is_done()).count());
+    }
+}
+
+impl Instance {
+    pub(super) fn new(row: TaskRow, dag: &Dag, ix: crate::domain::graph::TaskIx) -> Self {
+        let counts = UpstreamCounts::waiting_for(count(dag.upstream(ix).len()));
+        Self { row, counts, attempt: None, rank: None }
+    }
+}
+
+impl TaskRow {
+    /// A task instance of a run that starts.
+    fn new(run: &RunRow, dag: &Dag, ix: crate::domain::graph::TaskIx) -> Self {
+        let task = dag.task(ix);
+        let outside = run.logical_date.is_some_and(|date| {
+            task.start_date.is_some_and(|start| date < start) || task.end_date.is_some_and(|end| date > end)
+        });
+        let removed = TaskState::None.on(TaskEvent::Decided(Decision::Removed)).expect("a new task can be removed");
+        Self {
+            run: run.key,
+            task_id: task.task_id.clone(),
+            map_index: MapIndex::UNMAPPED,
+            state: if outside { removed } else { TaskState::None },
+            try_number: TryNumber(0),
+            max_tries: i32::try_from(task.retries).unwrap_or(i32::MAX),
+            infra_tries: 0,
+            attempt: None,
+            operator: task.operator_name.clone(),
+            pool: task.pool.clone(),
+            pool_slots: task.pool_slots,
+            queue: task.queue.clone(),
+            priority_weight: dag.priority(ix),
+            scheduled_at: None,
+            queued_at: None,
+            started_at: None,
+            ended_at: None,
+            next_try_at: None,
+            hostname: None,
+            pid: None,
+            note: None,
+        }
+    }
+}
+
+/// Counts in memory are far below 2^32.
+pub(super) fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

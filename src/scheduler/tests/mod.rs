@@ -1,0 +1,5 @@
+//! The scheduler's stories, and the simulation that looks for the ones nobody thought of.
+
+mod simulation;
+mod stories;
+mod world;

@@ -1,0 +1,285 @@
+//! Leadership, and the one way to change anything: a guarded commit (PROTOCOL L1).
+//!
+//! ```text
+//!   begin ── guard: is it still my epoch? ── rows, table by table ── commit
+//!     │        │ no                            │ fails                 │ fails
+//!     ▼        ▼                               ▼                       ▼
+//!   Aborted  Conflict                 Aborted or Refused       Aborted or Unknown
+//! ```
+//!
+//! The guard reads the leader row under a lock that a takeover has to wait
+//! for, so a commit is either before the takeover, and loaded by the new
+//! leader, or refused. Nothing here decides what to write.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use crate::domain::ids::{Epoch, PoolName};
+
+use super::batch::{Batch, second_outcome};
+use super::convert::attempt::DONE;
+use super::convert::{json, micros, plain};
+use super::entity::{
+    attempt, command, dag, dag_run, dag_version, import_error, leader, pool, task_instance, worker, xcom,
+};
+use super::error::{CommitError, Refused, StoreError};
+use super::open::Store;
+use super::upsert::{Existing, Statements};
+use super::write::{AttemptRow, PoolRow, VersionRow, Write};
+
+/// The one that writes. A node has one; it owns the order of its commits.
+pub struct Writer {
+    store: Store,
+    statements: Statements,
+}
+
+/// How long a takeover waits for the transaction in doubt, in units of `db_txn_timeout`:
+/// the database ends that transaction after one of them.
+const TAKEOVER_PATIENCE: u32 = 5;
+
+/// Why rows could not be written, inside a transaction.
+enum Failed {
+    Database(DbErr),
+    Refused(Refused),
+}
+
+impl From<DbErr> for Failed {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl Store {
+    /// The writer. Two writers of one store would only wait for each other.
+    pub fn writer(&self) -> Writer {
+        Writer { store: self.clone(), statements: Statements::default() }
+    }
+
+    /// A transaction that holds the right to write from its first statement on.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.write
+            .begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    /// Makes the pool of every task that names none, unless it exists.
+    pub async fn ensure_default_pool(&self, slots: i32) -> Result<(), StoreError> {
+        let row = PoolRow {
+            name: PoolName::default_pool(),
+            slots,
+            description: "Default pool".to_owned(),
+            include_deferred: false,
+        };
+        let made = async {
+            let tx = self.begin().await?;
+            Statements::default().upsert::<pool::Entity, _>(&tx, Existing::Keep, [row.into()]).await?;
+            tx.commit().await
+        };
+        made.await.map_err(|error| self.location.explain(&error))
+    }
+}
+
+impl Writer {
+    /// Becomes the leader: a new epoch, which every guard of an older one meets.
+    /// Waits for a guarded transaction that is under way. `holder` is for people: host and process.
+    pub async fn take_leadership(&mut self, holder: &str) -> Result<Epoch, StoreError> {
+        self.next_epoch(holder).await.map_err(|error| self.store.location.explain(&error))
+    }
+
+    async fn next_epoch(&self, holder: &str) -> Result<Epoch, DbErr> {
+        let tx = self.store.begin().await?;
+        let backend = tx.get_database_backend();
+        if let DbBackend::Postgres = backend {
+            let patience = (self.store.txn_timeout * TAKEOVER_PATIENCE).as_millis();
+            for setting in ["lock_timeout", "statement_timeout"] {
+                tx.execute_unprepared(&format!("SET LOCAL {setting} = '{patience}ms'")).await?;
+            }
+        }
+        leader::Entity::update_many()
+            .col_expr(leader::Column::Epoch, Expr::col(leader::Column::Epoch).add(1))
+            .col_expr(leader::Column::Holder, Expr::value(holder))
+            .col_expr(leader::Column::RenewedAt, Expr::cust(now(backend)))
+            .filter(leader::Column::Id.eq(1))
+            .exec(&tx)
+            .await?;
+        let row = leader::Entity::find_by_id(1).one(&tx).await?.ok_or_else(leader_row_missing)?;
+        tx.commit().await?;
+        Ok(Epoch(row.epoch))
+    }
+
+    /// Says that the leader of `epoch` lives; standbys judge the age by the database's clock.
+    pub async fn renew_leadership(&mut self, epoch: Epoch) -> Result<(), CommitError> {
+        let tx = self.guarded(epoch).await?;
+        let renewed = leader::Entity::update_many()
+            .col_expr(leader::Column::RenewedAt, Expr::cust(now(tx.get_database_backend())))
+            .filter(leader::Column::Id.eq(1))
+            .exec(&tx)
+            .await;
+        match renewed {
+            Ok(_) => self.finish(tx).await,
+            Err(error) => Err(self.abandon(tx, error.into()).await),
+        }
+    }
+
+    /// Writes all of it or nothing, if `epoch` still leads; without writes it only asks.
+    /// After [`CommitError::Unknown`], and after this future was dropped half-way, take a new epoch and load.
+    pub async fn commit(&mut self, epoch: Epoch, writes: Vec<Write>) -> Result<(), CommitError> {
+        let batch = Batch::collect(writes).map_err(CommitError::Refused)?;
+        let tx = self.guarded(epoch).await?;
+        match self.write(&tx, batch).await {
+            Ok(()) => self.finish(tx).await,
+            Err(error) => Err(self.abandon(tx, error).await),
+        }
+    }
+
+    /// A transaction whose epoch is proven and cannot change before it ends.
+    pub(super) async fn guarded(&self, epoch: Epoch) -> Result<DatabaseTransaction, CommitError> {
+        let aborted = |error: &DbErr| CommitError::Aborted(self.store.location.explain(error));
+        let tx = self.store.begin().await.map_err(|error| aborted(&error))?;
+        let backend = tx.get_database_backend();
+        let row = tx.query_one_raw(Statement::from_string(backend, guard(backend))).await;
+        let (current, holder) = match row.and_then(|row| {
+            let row = row.ok_or_else(leader_row_missing)?;
+            Ok((Epoch(row.try_get_by_index(0)?), row.try_get_by_index::<String>(1)?))
+        }) {
+            Ok(leader) => leader,
+            Err(error) => return Err(self.abandon(tx, error.into()).await),
+        };
+        if current == epoch {
+            return Ok(tx);
+        }
+        // Nothing was written, so it does not matter how the transaction ends.
+        drop(tx.rollback().await);
+        Err(CommitError::Conflict { current, holder })
+    }
+
+    async fn finish(&self, tx: DatabaseTransaction) -> Result<(), CommitError> {
+        tx.commit().await.map_err(|error| {
+            let explained = self.store.location.explain(&error);
+            if self.store.location.commit_surely_failed(&error) {
+                CommitError::Aborted(explained)
+            } else {
+                CommitError::Unknown(explained)
+            }
+        })
+    }
+
+    /// Before COMMIT was sent nothing can be written, whatever becomes of the rollback.
+    async fn abandon(&self, tx: DatabaseTransaction, failed: Failed) -> CommitError {
+        drop(tx.rollback().await);
+        match failed {
+            Failed::Refused(refused) => CommitError::Refused(refused),
+            Failed::Database(error) => match self.store.location.refusal(&error) {
+                Some(refused) => CommitError::Refused(refused),
+                None => CommitError::Aborted(self.store.location.explain(&error)),
+            },
+        }
+    }
+
+    async fn write(&mut self, tx: &DatabaseTransaction, batch: Batch) -> Result<(), Failed> {
+        let Batch { versions, dags, runs, tasks, attempts, cleared, xcoms, problems, workers, pools, replies } = batch;
+        let replace = Existing::Replace;
+        self.write_versions(tx, versions.into_rows().collect()).await?;
+        let sql = &mut self.statements;
+        sql.upsert::<pool::Entity, _>(tx, Existing::Replace, pools.into_rows().map(Into::into)).await?;
+        sql.upsert::<worker::Entity, _>(tx, Existing::Replace, workers.into_rows().map(Into::into)).await?;
+        sql.upsert::<dag::Entity, _>(tx, Existing::Replace, dags.into_rows().map(Into::into)).await?;
+        sql.upsert::<dag_run::Entity, _>(tx, Existing::Replace, runs.into_rows().map(Into::into)).await?;
+        sql.upsert::<task_instance::Entity, _>(tx, replace, tasks.into_rows().map(Into::into)).await?;
+        self.write_attempts(tx, attempts.into_rows().collect()).await?;
+        for (run, task, map_index) in cleared.into_rows() {
+            xcom::Entity::delete_many()
+                .filter(xcom::Column::Run.eq(run.0))
+                .filter(xcom::Column::TaskId.eq(task.as_str()))
+                .filter(xcom::Column::MapIndex.eq(map_index.0))
+                .exec(tx)
+                .await?;
+        }
+        self.statements.upsert::<xcom::Entity, _>(tx, Existing::Replace, xcoms.into_rows().map(Into::into)).await?;
+        for (file, problems, at) in problems.into_rows() {
+            import_error::Entity::delete_many().filter(import_error::Column::File.eq(&file)).exec(tx).await?;
+            let rows: Vec<_> = problems.into_iter().map(|problem| plain::import_error(&file, problem, at)).collect();
+            if !rows.is_empty() {
+                import_error::Entity::insert_many(rows).exec_without_returning(tx).await?;
+            }
+        }
+        for (id, reply, at) in replies.into_rows() {
+            // The first answer stands: somebody may have read it.
+            command::Entity::update_many()
+                .col_expr(command::Column::Reply, Expr::value(json(&reply)))
+                .col_expr(command::Column::DoneAt, Expr::value(micros(at)))
+                .filter(command::Column::Id.eq(id.0))
+                .filter(command::Column::DoneAt.is_null())
+                .exec(tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_versions(&mut self, tx: &DatabaseTransaction, rows: Vec<VersionRow>) -> Result<(), Failed> {
+        let models: Vec<dag_version::Model> = rows.iter().cloned().map(Into::into).collect();
+        let written = self.statements.upsert::<dag_version::Entity, _>(tx, Existing::Keep, models).await?;
+        if written == rows.len() as u64 {
+            return Ok(());
+        }
+        for row in rows {
+            let key = (row.dag_id.as_str().to_owned(), row.version.0);
+            let stored = dag_version::Entity::find_by_id(key).one(tx).await?;
+            if stored.is_none_or(|stored| stored.hash != row.hash) {
+                return Err(Refused::VersionChanged { dag: row.dag_id, version: row.version }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The upsert leaves done attempts as they are, so a smaller count is the sign of a second outcome.
+    async fn write_attempts(&mut self, tx: &DatabaseTransaction, rows: Vec<AttemptRow>) -> Result<(), Failed> {
+        let unless_done = Existing::ReplaceUnless(attempt::Column::State, DONE);
+        let models: Vec<attempt::Model> = rows.iter().cloned().map(Into::into).collect();
+        let written = self.statements.upsert::<attempt::Entity, _>(tx, unless_done, models).await?;
+        if written == rows.len() as u64 {
+            return Ok(());
+        }
+        for row in rows {
+            let stored = attempt::Entity::find_by_id(row.id.0).one(tx).await?;
+            let Some(stored) = stored.filter(|stored| *stored != attempt::Model::from(row.clone())) else { continue };
+            return Err(match AttemptRow::try_from(stored) {
+                Ok(stored) => second_outcome(&stored.state, &row).into(),
+                Err(unreadable) => Refused::Row(unreadable.to_string()).into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The guard of L1. `BEGIN IMMEDIATE` holds SQLite's write lock already.
+fn guard(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "SELECT epoch, holder FROM leader WHERE id = 1 FOR SHARE",
+        _ => "SELECT epoch, holder FROM leader WHERE id = 1",
+    }
+}
+
+/// The database's clock in microseconds: the only one that judges the leader's age.
+pub(super) fn now(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        _ => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    }
+}
+
+fn leader_row_missing() -> DbErr {
+    DbErr::RecordNotFound("table `leader` has lost its one row; restore a backup".to_owned())
+}

@@ -1,0 +1,18 @@
+//! How a database comes to its present shape, one file per step.
+//!
+//! A step that was released is never edited: a database that took it would
+//! stay as it was. A change is a further file, named by its date.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_create_tables;
+
+/// All steps, in order. SeaORM keeps the applied ones in `seaql_migrations`.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_create_tables::Migration)]
+    }
+}

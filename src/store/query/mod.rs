@@ -1,0 +1,41 @@
+//! What people ask: one file per resource, each a few methods of [`Store`] on the read-only connections.
+//!
+//! Nothing here is on the way of a task, and nothing here can change anything.
+
+mod attempts;
+mod dags;
+mod import_errors;
+mod runs;
+mod status;
+mod tasks;
+mod xcoms;
+
+pub use dags::DagEntry;
+pub use import_errors::ImportError;
+pub use runs::RunFilter;
+pub use status::{Counts, LeaderStatus};
+
+use sea_orm::DbErr;
+
+use super::convert::Unreadable;
+use super::error::StoreError;
+use super::open::Store;
+
+impl Store {
+    /// Models as rows, or the error for people.
+    fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
+        &self,
+        models: Result<Vec<M>, DbErr>,
+    ) -> Result<Vec<R>, StoreError> {
+        let models = models.map_err(|error| self.location.explain(&error))?;
+        models.into_iter().map(R::try_from).collect::<Result<_, _>>().map_err(|row| self.location.unreadable(row))
+    }
+
+    fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
+        &self,
+        model: Result<Option<M>, DbErr>,
+    ) -> Result<Option<R>, StoreError> {
+        let model = model.map_err(|error| self.location.explain(&error))?;
+        model.map(R::try_from).transpose().map_err(|row| self.location.unreadable(row))
+    }
+}

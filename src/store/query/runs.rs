@@ -1,0 +1,85 @@
+//! Runs.
+
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+
+use crate::domain::ids::{DagId, RunId, RunKey};
+use crate::domain::state::RunState;
+use crate::domain::time::Time;
+use crate::store::convert::micros;
+use crate::store::entity::dag_run;
+use crate::store::error::StoreError;
+use crate::store::open::Store;
+use crate::store::write::RunRow;
+
+/// Which runs; the empty filter is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    pub dag: Option<DagId>,
+    /// None means every state.
+    pub states: Vec<RunState>,
+    /// Logical dates from here on, inclusive.
+    pub from: Option<Time>,
+    /// Logical dates until here, inclusive.
+    pub until: Option<Time>,
+    pub limit: Option<u64>,
+}
+
+/// One look into the index per DAG, however many runs it has.
+const LATEST: &str = "SELECT r.* FROM dag d JOIN dag_run r ON r.id = (\
+     SELECT n.id FROM dag_run n WHERE n.dag_id = d.dag_id ORDER BY n.run_after DESC, n.id DESC LIMIT 1)";
+
+impl Store {
+    /// Runs, newest first (by `run_after`).
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        let mut query = dag_run::Entity::find();
+        if let Some(dag) = &filter.dag {
+            query = query.filter(dag_run::Column::DagId.eq(dag.as_str()));
+        }
+        if !filter.states.is_empty() {
+            query = query.filter(dag_run::Column::State.is_in(filter.states.iter().map(|state| state.as_str())));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(dag_run::Column::LogicalDate.gte(micros(from)));
+        }
+        if let Some(until) = filter.until {
+            query = query.filter(dag_run::Column::LogicalDate.lte(micros(until)));
+        }
+        let query = query.order_by(dag_run::Column::RunAfter, Order::Desc).order_by(dag_run::Column::Id, Order::Desc);
+        self.read_all(query.limit(filter.limit).all(&self.read).await)
+    }
+
+    pub async fn run(&self, dag: &DagId, run_id: &RunId) -> Result<Option<RunRow>, StoreError> {
+        let query = dag_run::Entity::find()
+            .filter(dag_run::Column::DagId.eq(dag.as_str()))
+            .filter(dag_run::Column::RunId.eq(run_id.as_str()));
+        self.read_one(query.one(&self.read).await)
+    }
+
+    pub async fn run_by_key(&self, key: RunKey) -> Result<Option<RunRow>, StoreError> {
+        self.read_one(dag_run::Entity::find_by_id(key.0).one(&self.read).await)
+    }
+
+    /// The run that has taken a logical date; at most one can.
+    pub async fn run_of_date(&self, dag: &DagId, logical_date: Time) -> Result<Option<RunRow>, StoreError> {
+        let query = dag_run::Entity::find()
+            .filter(dag_run::Column::DagId.eq(dag.as_str()))
+            .filter(dag_run::Column::LogicalDate.eq(micros(logical_date)));
+        self.read_one(query.one(&self.read).await)
+    }
+
+    /// The run with the greatest logical date before this one.
+    pub async fn previous_run(&self, dag: &DagId, before: Time) -> Result<Option<RunRow>, StoreError> {
+        let query = dag_run::Entity::find()
+            .filter(dag_run::Column::DagId.eq(dag.as_str()))
+            .filter(dag_run::Column::LogicalDate.lt(micros(before)))
+            .order_by(dag_run::Column::LogicalDate, Order::Desc);
+        self.read_one(query.one(&self.read).await)
+    }
+
+    /// The newest run of each DAG that has one.
+    pub async fn latest_runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let statement = Statement::from_string(self.read.get_database_backend(), LATEST);
+        self.read_all(dag_run::Entity::find().from_raw_sql(statement).all(&self.read).await)
+    }
+}

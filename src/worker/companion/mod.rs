@@ -1,0 +1,108 @@
+//! The companion: one tiny process per worker that spawns its tasks and outlives it (PROTOCOL W2, W5-W7).
+//!
+//! ```text
+//!  worker ══ socket ══ companion ── task's process group
+//!    │                    ├──────── task's process group ── stray
+//!    ╳ kill -9            │
+//!      end of file  ────► TERM all, kill_grace, KILL, also what was orphaned; then frees companion.lock
+//! ```
+//!
+//! It is the same binary under a hidden subcommand, with the socket as standard
+//! input. Plain threads and blocking calls: no runtime, no actor, no log. It
+//! must never fork (with a large process that was measured 50 times slower than
+//! the posix_spawn path that `std::process::Command` takes without `pre_exec`),
+//! and never wait for its worker: a worker that is stopped must not keep it from killing.
+
+pub mod frame;
+mod keeper;
+mod port;
+mod proc;
+mod spawner;
+mod table;
+
+pub use proc::{ProcessId, Stat, all as all_processes, start_time};
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{getpid, set_child_subreaper};
+
+use frame::{FromCompanion, ToCompanion};
+use port::Port;
+use table::Table;
+
+/// Enough for `Command::spawn` and JSON; only what is touched counts as memory.
+const STACK: usize = 128 * 1024;
+
+/// Runs the companion until its worker's end of the socket closes and nothing of the worker's is left.
+pub fn main() -> ExitCode {
+    match guard() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("updraft companion: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn guard() -> io::Result<()> {
+    let port = Arc::new(Port::of_standard_input()?);
+    let Some((ToCompanion::Hello { lock, kill_grace }, _)) = port.receive()? else {
+        return Err(io::Error::other("started without a worker (this command is not for people)"));
+    };
+    // Told so that `ps` and `top` say more than the name of the binary; it is only a name.
+    let _ = fs::write("/proc/self/comm", "updraft-compan");
+    // Held until this process ends, after its last kill.
+    let _lock = match hold(&lock) {
+        Ok(file) => file,
+        Err(why) => {
+            port.send(&FromCompanion::Cannot { why });
+            return Ok(());
+        }
+    };
+    // What a task leaves behind becomes a child of ours, where it can be found.
+    set_child_subreaper(Some(getpid()))?;
+
+    let table = Arc::new(Table::new(Duration::from_millis(kill_grace)));
+    start("reaper", &table, &port, |table, port| spawner::reap(table, port))?;
+    start("keeper", &table, &port, |table, port| keeper::keep(table, port))?;
+    // Parallel spawns near the core count beat many (DESIGN §7); this thread is one of them.
+    let spawners = thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+    for _ in 1..spawners {
+        start("spawner", &table, &port, |table, port| spawner::serve(table, port))?;
+    }
+    port.send(&FromCompanion::Ready { pid: std::process::id() });
+    spawner::serve(&table, &port);
+    keeper::end_everything(&table);
+    Ok(())
+}
+
+fn start(name: &str, table: &Arc<Table>, port: &Arc<Port>, run: fn(&Table, &Port)) -> io::Result<()> {
+    let (table, port) = (Arc::clone(table), Arc::clone(port));
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || run(&table, &port))?;
+    Ok(())
+}
+
+/// Takes the lock of the state directory, or says who has it.
+fn hold(path: &Path) -> Result<File, String> {
+    let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
+    let mut file = open.map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            return Err(format!("{} is held by another companion", path.display()));
+        }
+        Err(error) => return Err(format!("cannot lock {}: {error}", path.display())),
+    }
+    // For the people who look who holds it; the lock itself is what counts.
+    let _ = file.set_len(0);
+    let _ = writeln!(file, "{}", std::process::id());
+    Ok(file)
+}

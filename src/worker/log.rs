@@ -1,0 +1,284 @@
+//! A task's log file: Airflow's layout, one line format, whole lines as they come, and a bound.
+//!
+//! ```text
+//! [2026-11-21T12:00:00.123+0000] {bash} INFO - text
+//! ```
+//!
+//! The time is UTC, to the millisecond, of the moment at which the worker read
+//! the line. Files are for their owner alone (0600, folders 0700): output may
+//! hold secrets. A log must never stop its task: when it cannot be written, that is
+//! said once and the task goes on.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use super::output::{self, Lines};
+use crate::domain::time::Time;
+
+/// How serious a line of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// The log of one attempt.
+pub struct TaskLog {
+    path: PathBuf,
+    /// `None`: it could not be opened.
+    file: Option<File>,
+    /// Lines on their way to the file, in one write.
+    buffer: Vec<u8>,
+    lines: Lines,
+    /// Bytes of task output that may still be written; `None`: no bound.
+    room: Option<u64>,
+    bound: u64,
+    dropped: Dropped,
+    said_that_it_fails: bool,
+}
+
+#[derive(Default)]
+struct Dropped {
+    lines: u64,
+    bytes: u64,
+}
+
+impl TaskLog {
+    /// Opens (or goes on with) the log at `relative` under `base`. `bound` is the most bytes of task output; 0 is none.
+    pub fn open(base: &Path, relative: &str, bound: u64) -> Self {
+        let path = base.join(relative);
+        let mut log = Self {
+            path,
+            file: None,
+            buffer: Vec::with_capacity(1024),
+            lines: Lines::default(),
+            room: (bound > 0).then_some(bound),
+            bound,
+            dropped: Dropped::default(),
+            said_that_it_fails: false,
+        };
+        match open(&log.path, relative) {
+            Ok(file) => log.file = Some(file),
+            Err(error) => log.failed(&error),
+        }
+        log
+    }
+
+    /// A line of ours. It is written whatever the bound says: there are few of them.
+    pub fn say(&mut self, now: Time, source: &str, level: Level, text: &str) {
+        if self.lines.is_open() {
+            self.lines.close();
+            self.buffer.push(b'\n');
+        }
+        prefix(&mut self.buffer, now, source, level);
+        self.buffer.extend_from_slice(text.as_bytes());
+        self.buffer.push(b'\n');
+    }
+
+    /// What the task wrote.
+    pub fn output(&mut self, now: Time, source: &str, bytes: &[u8]) {
+        if self.room == Some(0) {
+            self.drop_output(bytes);
+            return;
+        }
+        self.write_lines(now, source, |lines, each| lines.push(bytes, each));
+    }
+
+    /// Writes what the task left without a newline so far; called when it pauses.
+    pub fn pause(&mut self, now: Time, source: &str) {
+        self.write_lines(now, source, |lines, each| lines.show(each));
+        self.flush();
+    }
+
+    /// The task writes nothing more.
+    pub fn end_output(&mut self, now: Time, source: &str) {
+        self.write_lines(now, source, |lines, each| lines.end(each));
+        if self.dropped.bytes > 0 {
+            let text = format!(
+                "The log was cut: {} more lines ({} bytes) were dropped ([logging] max_task_log_bytes = {})",
+                self.dropped.lines, self.dropped.bytes, self.bound
+            );
+            self.say(now, "log", Level::Warning, &text);
+        }
+    }
+
+    /// Hands everything to the operating system.
+    pub fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let written = self.file.as_mut().map(|file| file.write_all(&self.buffer));
+        self.buffer.clear();
+        if let Some(Err(error)) = written {
+            self.failed(&error);
+        }
+    }
+
+    fn write_lines(
+        &mut self,
+        now: Time,
+        source: &str,
+        feed: impl FnOnce(&mut Lines, &mut dyn FnMut(output::Part<'_>)),
+    ) {
+        let (buffer, room, dropped) = (&mut self.buffer, &mut self.room, &mut self.dropped);
+        let bound = self.bound;
+        feed(&mut self.lines, &mut |part| {
+            if *room == Some(0) {
+                dropped.bytes += u64::try_from(part.text.len()).unwrap_or(0) + u64::from(part.ends);
+                dropped.lines += u64::from(part.ends);
+                return;
+            }
+            let before = buffer.len();
+            if part.begins {
+                prefix(buffer, now, source, Level::Info);
+            }
+            buffer.extend_from_slice(part.text.as_bytes());
+            if part.ends {
+                buffer.push(b'\n');
+            }
+            if let Some(left) = room {
+                *left = left.saturating_sub(u64::try_from(buffer.len() - before).unwrap_or(0));
+                if *left == 0 {
+                    if !part.ends {
+                        buffer.push(b'\n');
+                    }
+                    prefix(buffer, now, "log", Level::Warning);
+                    let text =
+                        format!("The log has reached {bound} bytes: what follows is dropped, the task goes on\n");
+                    buffer.extend_from_slice(text.as_bytes());
+                }
+            }
+        });
+        if self.room == Some(0) {
+            self.lines.close();
+        }
+    }
+
+    fn drop_output(&mut self, bytes: &[u8]) {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.dropped.lines += u64::try_from(lines).unwrap_or(0);
+        self.dropped.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if !self.said_that_it_fails {
+            self.said_that_it_fails = true;
+            tracing::error!(log = %self.path.display(), %error, "cannot write a task's log, the task goes on without");
+        }
+    }
+}
+
+fn open(path: &Path, relative: &str) -> io::Result<File> {
+    // The path comes in a message: it must stay in the log folder.
+    if Path::new(relative).components().any(|part| !matches!(part, Component::Normal(_))) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a log path that leaves the log folder"));
+    }
+    let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            open()
+        }
+        (opened, _) => opened,
+    }
+}
+
+fn prefix(buffer: &mut Vec<u8>, now: Time, source: &str, level: Level) {
+    // Writing to memory cannot fail.
+    let _ = write!(buffer, "[{}] {{{source}}} {} - ", now.format("%Y-%m-%dT%H:%M:%S%.3f+0000"), level.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn at() -> Time {
+        chrono::DateTime::from_timestamp_millis(1_795_262_400_123).expect("an instant")
+    }
+
+    fn written(bound: u64, feed: impl FnOnce(&mut TaskLog)) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut log = TaskLog::open(folder.path(), "a/b/attempt=1.log", bound);
+        feed(&mut log);
+        log.flush();
+        fs::read_to_string(folder.path().join("a/b/attempt=1.log")).expect("written")
+    }
+
+    const P: &str = "[2026-11-21T12:00:00.123+0000] {bash} INFO - ";
+
+    #[test]
+    fn a_line_says_when_where_from_and_what() {
+        let text = written(0, |log| log.output(at(), "bash", b"hello  \r\nworld\n"));
+        assert_eq!(text, format!("{P}hello\n{P}world\n"));
+    }
+
+    #[test]
+    fn a_prompt_without_a_newline_is_shown_when_the_task_pauses_and_its_line_goes_on() {
+        let text = written(0, |log| {
+            log.output(at(), "bash", b"10 %");
+            log.pause(at(), "bash");
+            log.output(at(), "bash", b" done\n");
+        });
+        assert_eq!(text, format!("{P}10 % done\n"));
+    }
+
+    #[test]
+    fn a_line_of_ours_never_continues_a_line_of_the_task() {
+        let text = written(0, |log| {
+            log.output(at(), "bash", b"half");
+            log.pause(at(), "bash");
+            log.say(at(), "worker", Level::Warning, "told to end");
+            log.output(at(), "bash", b"rest\n");
+        });
+        let lines: Vec<_> = text.lines().map(|line| &line[31..]).collect();
+        assert_eq!(lines, ["{bash} INFO - half", "{worker} WARNING - told to end", "{bash} INFO - rest"]);
+    }
+
+    #[test]
+    fn beyond_the_bound_output_is_counted_and_dropped() {
+        let text = written(100, |log| {
+            for _ in 0..10 {
+                log.output(at(), "bash", b"0123456789\n");
+            }
+            log.end_output(at(), "bash");
+        });
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[2].ends_with("The log has reached 100 bytes: what follows is dropped, the task goes on"));
+        assert!(lines[3].contains("8 more lines (88 bytes) were dropped"), "{text}");
+    }
+
+    #[test]
+    fn a_log_is_its_owners_and_stays_in_its_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(TaskLog::open(folder.path(), "a/b.log", 0));
+        let mode = |path: &str| fs::metadata(folder.path().join(path)).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode("a"), mode("a/b.log")), (0o700, 0o600));
+        assert!(TaskLog::open(folder.path(), "../b.log", 0).file.is_none());
+    }
+
+    #[test]
+    fn a_full_disk_does_not_stop_the_task() {
+        let mut log = TaskLog::open(Path::new("/dev"), "full", 0);
+        log.output(at(), "bash", b"x\n");
+        log.flush();
+        assert!(log.said_that_it_fails);
+        log.output(at(), "bash", b"y\n");
+        log.flush();
+    }
+}

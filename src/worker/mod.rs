@@ -1,0 +1,12 @@
+//! Making it happen: runs attempts, each in its own process group, and reports how they ended.
+//!
+//! A worker knows neither scheduler nor database: it hears `ToWorker`, says
+//! `FromWorker`, and starts nothing without a claim that was granted (PROTOCOL W1).
+
+pub mod claim;
+pub mod companion;
+pub mod journal;
+pub mod log;
+pub mod output;
+pub mod process;
+pub mod state_dir;
