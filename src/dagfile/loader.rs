@@ -23,6 +23,9 @@ use crate::domain::ids::DagId;
 use crate::domain::problem::{Place, Problem, Severity};
 
 /// What came of one file.
+///
+/// A DAG of the file that is not in `dags` any more is gone, unless `problems`
+/// hold an error: then it goes on as it was until the file is mended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileResult {
     pub file: SourceFile,

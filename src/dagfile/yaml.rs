@@ -104,7 +104,7 @@ fn problem(file: &str, text: &str, error: &Error) -> Problem {
         column: position.map(|position| position.column),
     };
     let mut problem = Problem::error(place, format!("{subject}{message}"));
-    problem.hint = hint;
+    problem.hint = hint.or_else(|| quotes(text, position?));
     with_snippet(problem, text)
 }
 
@@ -178,6 +178,21 @@ fn scalar(ty: &str) -> String {
         "f32" | "f64" => "a number".into(),
         other => format!("a value of type {other}"),
     }
+}
+
+/// Most broken YAML lacks a pair of quotes: what stands at the error tells.
+fn quotes(text: &str, Position { line, column }: Position) -> Option<String> {
+    let content = text.lines().nth(line as usize - 1)?;
+    let rest: String = content.chars().skip(column as usize - 1).collect();
+    let is_bare = |c: char| matches!(c, '@' | '*' | '&' | '!' | '%' | '`');
+    if rest.starts_with("{{") {
+        return Some("a value that begins with `{{` needs quotes: \"{{ ... }}\"".to_owned());
+    }
+    if let Some(mark) = rest.chars().next().filter(|c| is_bare(*c)) {
+        return Some(format!("a value that begins with `{mark}` needs quotes: \"{}\"", rest.trim_end()));
+    }
+    rest.starts_with(": ")
+        .then(|| "a value that holds `: ` needs quotes, or stands on lines of its own after `|`".to_owned())
 }
 
 fn known_keys<'a>(keys: impl Iterator<Item = &'a str>) -> String {

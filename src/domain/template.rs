@@ -8,6 +8,7 @@ mod context;
 mod datetime;
 mod python;
 
+use std::cell::OnceCell;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
@@ -37,35 +38,56 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine
 });
 
-/// Renders the templates of one task in one run.
-pub struct Renderer {
-    values: minijinja::Value,
-    place: Place,
-    subject: String,
-    has_logical_date: bool,
+/// Whether a text would change by rendering: most commands and arguments would not.
+pub fn is_template(text: &str) -> bool {
+    // Jinja drops the last line end, with or without something to fill in.
+    text.ends_with('\n') || ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
-impl Renderer {
-    pub fn new(context: &TemplateContext) -> Self {
-        Self {
-            values: context.values(),
-            place: Place::file(context.file.clone()),
-            subject: format!("DAG `{}`, task `{}`", context.dag_id, context.task_id),
-            has_logical_date: context.logical_date.is_some(),
+/// Whether any template field of an operator would change by rendering.
+/// Where not, no context needs to be gathered.
+pub fn has_templates(operator: &Operator) -> bool {
+    fn in_value(value: &Json) -> bool {
+        match value {
+            Json::String(text) => is_template(text),
+            Json::Array(list) => list.iter().any(in_value),
+            Json::Object(map) => map.values().any(in_value),
+            Json::Null | Json::Bool(_) | Json::Number(_) => false,
         }
+    }
+    match operator {
+        Operator::Empty => false,
+        Operator::Bash(Bash { command, env, cwd, .. }) => {
+            is_template(command)
+                || env.iter().flat_map(|env| env.values()).any(|value| is_template(value))
+                || cwd.as_deref().is_some_and(is_template)
+        }
+        Operator::Python(Python { args, kwargs, .. }) => args.iter().chain(kwargs.values()).any(in_value),
+    }
+}
+
+/// Renders the templates of one task in one run.
+pub struct Renderer<'a> {
+    context: &'a TemplateContext,
+    /// Made for the first template that needs it.
+    values: OnceCell<minijinja::Value>,
+}
+
+impl<'a> Renderer<'a> {
+    pub fn new(context: &'a TemplateContext) -> Self {
+        Self { context, values: OnceCell::new() }
     }
 
     /// Renders one template; `field` says in an error what it is: `bash_command`.
     pub fn render(&self, template: &str, field: &str) -> Result<String, Problem> {
-        if !["{{", "{%", "{#"].iter().any(|mark| template.contains(mark)) {
-            // Jinja drops the last line end, with or without something to fill in.
-            return Ok(template.strip_suffix('\n').unwrap_or(template).to_owned());
+        if !is_template(template) {
+            return Ok(template.to_owned());
         }
-        let rendered =
-            ENGINE.render_named_str(field, template, &self.values).map_err(|error| self.problem(field, &error))?;
+        let values = self.values.get_or_init(|| self.context.values());
+        let rendered = ENGINE.render_named_str(field, template, values).map_err(|error| self.problem(field, &error))?;
         if rendered.len() > MOST_BYTES {
-            let message = format!("{}: `{field}` renders to {} bytes", self.subject, rendered.len());
-            return Err(Problem::error(self.place.clone(), message).hint(format!("at most {MOST_BYTES} are allowed")));
+            let message = format!("{}: `{field}` renders to {} bytes", self.subject(), rendered.len());
+            return Err(Problem::error(self.place(), message).hint(format!("at most {MOST_BYTES} are allowed")));
         }
         Ok(rendered)
     }
@@ -124,17 +146,27 @@ impl Renderer {
                 None => error.kind().to_string(),
             },
         };
-        let problem = Problem::error(self.place.clone(), format!("{}: `{field}`{at}: {what}", self.subject));
+        let problem = Problem::error(self.place(), format!("{}: `{field}`{at}: {what}", self.subject()));
         match self.hint(error, part) {
             Some(hint) => problem.hint(hint),
             None => problem,
         }
     }
 
+    fn place(&self) -> Place {
+        Place::file(self.context.file.clone())
+    }
+
+    fn subject(&self) -> String {
+        format!("DAG `{}`, task `{}`", self.context.dag_id, self.context.task_id)
+    }
+
     fn hint(&self, error: &minijinja::Error, part: &str) -> Option<String> {
         let name = part.split(['.', '[', '(', ' ', '|']).next().unwrap_or_default();
         match error.kind() {
-            ErrorKind::UndefinedError if !self.has_logical_date && context::NEEDS_LOGICAL_DATE.contains(&name) => {
+            ErrorKind::UndefinedError
+                if self.context.logical_date.is_none() && context::NEEDS_LOGICAL_DATE.contains(&name) =>
+            {
                 Some("the run has no logical date: trigger it with one, or use `run_id` or `dag_run.run_after`".into())
             }
             ErrorKind::UndefinedError if matches!(name, "var" | "conn") => {
@@ -142,6 +174,9 @@ impl Renderer {
             }
             ErrorKind::UndefinedError if part == name => {
                 super::problem::suggestion(name, context::NAMES).or(Some("see the list of template variables".into()))
+            }
+            ErrorKind::UnknownMethod if error.detail().is_some_and(|detail| detail.contains("xcom_")) => {
+                Some("XComs are not available in templates yet".into())
             }
             ErrorKind::SyntaxError if error.template_source().is_some_and(|source| source.contains("${#")) => Some(
                 "`{#` begins a comment in a template: put the shell's `${#..}` between {% raw %} and {% endraw %}"

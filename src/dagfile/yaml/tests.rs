@@ -104,3 +104,34 @@ fn ten_thousand_tasks_are_within_the_bounds() {
     assert_eq!(problems, []);
     assert_eq!(dags[0].tasks.len(), 10_000);
 }
+#[test]
+fn missing_quotes_are_the_usual_suspect() {
+    let table = [
+        ("schedule: @daily", "a value that begins with `@` needs quotes: \"@daily\""),
+        ("schedule: */5 * * * *", "a value that begins with `*` needs quotes: \"*/5 * * * *\""),
+        ("schedule: * * * * *", "a value that begins with `*` needs quotes: \"* * * * *\""),
+        ("description: {{ ds }}", "a value that begins with `{{` needs quotes: \"{{ ... }}\""),
+        ("description: a: b", "a value that holds `: ` needs quotes, or stands on lines of its own after `|`"),
+    ];
+    for (line, hint) in table {
+        let (_, problems) = parse("a.yaml", &format!("dag_id: a\n{line}\n"));
+        assert_eq!(problems[0].hint.as_deref(), Some(hint), "{line}: {}", problems[0]);
+        assert_eq!(problems[0].place.line, Some(2), "{line}");
+    }
+}
+
+#[test]
+fn no_broken_file_breaks_the_reader() {
+    // The bomb is met whole above; a thousand pieces of it take a minute.
+    let whole = files("good").into_iter().chain(files("bad")).filter(|(file, _)| file != "bomb.yaml");
+    for (file, text) in whole {
+        for (end, _) in text.char_indices().step_by(7) {
+            let cut = &text[..end];
+            for mutant in [cut.to_owned(), format!("{cut}\u{0}: [{{"), format!("{}{}", &text[end..], cut)] {
+                let (specs, problems) = parse(&file, &mutant);
+                assert!(problems.iter().all(|problem| !problem.message.is_empty()));
+                specs.into_iter().for_each(|spec| drop(lower(spec, &file, &Defaults::default())));
+            }
+        }
+    }
+}

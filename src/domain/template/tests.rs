@@ -43,7 +43,8 @@ fn context() -> TemplateContext {
 
 #[test]
 fn templates_render_as_in_airflow() {
-    let renderer = Renderer::new(&context());
+    let context = context();
+    let renderer = Renderer::new(&context);
     let table = [
         ("plain ${HOME} $(date) {x}", "plain ${HOME} $(date) {x}"),
         ("one line\n", "one line"),
@@ -101,7 +102,8 @@ fn an_error_names_the_dag_the_task_the_field_and_the_variable() {
             "`bash_command`: `var.value` is not known (`var` is not available in templates yet; use `params` or `env`)",
         ),
     ];
-    let renderer = Renderer::new(&context());
+    let context = context();
+    let renderer = Renderer::new(&context);
     for (template, expected) in table {
         let problem = renderer.render(template, "bash_command").expect_err(template);
         assert_eq!(problem.to_string(), format!("etl.yaml: DAG `etl`, task `load`: {expected}"), "{template}");
@@ -125,6 +127,7 @@ fn an_error_names_the_dag_the_task_the_field_and_the_variable() {
     let hints = [
         ("echo ${#array[@]}", "between {% raw %} and {% endraw %}"),
         ("{{ execution_date - macros.timedelta(days=1) }}", "logical_date.subtract(days=1)"),
+        ("{{ ti.xcom_pull('extract') }}", "XComs are not available in templates yet"),
         ("{{ logical_date + 1 }}", "logical_date.add(days=1)"),
     ];
     for (template, expected) in hints {
@@ -153,7 +156,8 @@ fn a_run_without_a_logical_date_says_so() {
 
 #[test]
 fn a_template_without_end_is_ended() {
-    let renderer = Renderer::new(&context());
+    let context = context();
+    let renderer = Renderer::new(&context);
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
     let problem = renderer.render(endless, "bash_command").expect_err("it never ends");
     assert_eq!(problem.message, "DAG `etl`, task `load`: `bash_command`: the template does not come to an end");
@@ -161,7 +165,8 @@ fn a_template_without_end_is_ended() {
 
 #[test]
 fn every_template_field_of_an_operator_is_rendered_and_nothing_else() {
-    let renderer = Renderer::new(&context());
+    let context = context();
+    let renderer = Renderer::new(&context);
     let bash: Operator = serde_json::from_value(json!({
         "type": "bash", "command": "echo {{ ds }}", "env": { "{{ ds }}": "{{ params.limit }}" }, "cwd": "/tmp/{{ ds_nodash }}",
     }))
@@ -173,6 +178,7 @@ fn every_template_field_of_an_operator_is_rendered_and_nothing_else() {
             "cwd": "/tmp/20260301", "skip_on_exit_code": [99],
         })
     );
+    assert!(has_templates(&bash));
     let python: Operator = serde_json::from_value(json!({
         "type": "python", "code": { "from": "inline", "source": "print('{{ ds }}')" },
         "args": ["{{ ds }}", 1, ["{{ run_id }}"]], "kwargs": { "day": { "is": "{{ ds }}" } },
@@ -185,4 +191,14 @@ fn every_template_field_of_an_operator_is_rendered_and_nothing_else() {
             "args": ["2026-03-01", 1, ["scheduled__2026-03-01T06:00:00+00:00"]], "kwargs": { "day": { "is": "2026-03-01" } },
         })
     );
+    assert!(has_templates(&python));
+    for plain in [
+        json!({ "type": "empty" }),
+        json!({ "type": "bash", "command": "echo ${HOME}", "env": { "A": "b" }, "cwd": "/" }),
+        json!({ "type": "python", "code": { "from": "inline", "source": "{{ ds }}" }, "args": [1, "a"] }),
+    ] {
+        let plain: Operator = serde_json::from_value(plain).expect("an operator");
+        assert!(!has_templates(&plain), "{plain:?}");
+        assert_eq!(renderer.render_operator(&plain).expect("nothing to render"), plain);
+    }
 }

@@ -1,0 +1,107 @@
+//! Schedules: words, distances, and `null` for none. Whether the words make sense is not decided here.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::length::{Amounts, Length, LengthVisitor, UNITS};
+
+/// A schedule as written. Words are a preset or a cron expression, not yet checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Schedule {
+    /// `null`: only when somebody triggers it.
+    Never,
+    /// A preset or a cron expression. `data_interval` overrides the configured family of timetables.
+    Words { text: String, data_interval: Option<bool> },
+    /// A distance: calendar months plus a fixed part.
+    Distance { months: u32, length: Duration, data_interval: Option<bool> },
+}
+
+/// What a schedule looks like, for messages.
+const A_SCHEDULE: &str = "a schedule such as `0 6 * * *`, `@daily`, `30m`, {hours: 6} or null";
+
+struct ScheduleVisitor;
+
+impl<'de> Visitor<'de> for ScheduleVisitor {
+    type Value = Schedule;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(A_SCHEDULE)
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Schedule, E> {
+        Ok(Schedule::Never)
+    }
+    fn visit_none<E: de::Error>(self) -> Result<Schedule, E> {
+        Ok(Schedule::Never)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Schedule, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Schedule, E> {
+        let length = LengthVisitor.visit_f64(seconds)?;
+        Ok(Schedule::Distance { months: 0, length: length.0, data_interval: None })
+    }
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Schedule, E> {
+        self.visit_f64(seconds as f64)
+    }
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Schedule, E> {
+        self.visit_f64(seconds as f64)
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Schedule, E> {
+        let text = text.trim();
+        Ok(match Length::parse(text) {
+            Some(length) => Schedule::Distance { months: 0, length: length.0, data_interval: None },
+            None => Schedule::Words { text: text.to_owned(), data_interval: None },
+        })
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
+        let amounts = Amounts::read(map, true)?;
+        let data_interval = amounts.data_interval;
+        if let Some(text) = amounts.cron {
+            if amounts.months > 0 || amounts.seconds > 0.0 {
+                return Err(de::Error::custom(format!("expected {A_SCHEDULE}, got both `cron` and a distance")));
+            }
+            return Ok(Schedule::Words { text, data_interval });
+        }
+        let length = LengthVisitor.visit_f64(amounts.seconds)?.0;
+        Ok(Schedule::Distance { months: amounts.months, length, data_interval })
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Schedule, A::Error> {
+        Err(de::Error::custom(format!("expected {A_SCHEDULE}, got a list: schedules on assets are not known yet")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScheduleVisitor)
+    }
+}
+
+impl JsonSchema for Schedule {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Schedule".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut keys: Map<String, Value> =
+            UNITS.iter().map(|(unit, _)| ((*unit).to_owned(), serde_json::json!({ "type": "number" }))).collect();
+        keys.insert("months".into(), serde_json::json!({ "type": "integer", "minimum": 0 }));
+        keys.insert("years".into(), serde_json::json!({ "type": "integer", "minimum": 0 }));
+        keys.insert("cron".into(), serde_json::json!({ "type": "string", "description": "A cron expression." }));
+        keys.insert(
+            "data_interval".into(),
+            serde_json::json!({ "type": "boolean", "description": "Whether a run covers the time since the tick before and starts when it is over." }),
+        );
+        json_schema!({
+            "anyOf": [
+                { "type": "null" },
+                { "enum": ["@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"] },
+                { "type": "string", "description": "A cron expression of 5 or 6 fields, or a distance such as `30m`." },
+                { "type": "number", "exclusiveMinimum": 0, "description": "A distance in seconds." },
+                { "type": "object", "properties": keys, "additionalProperties": false },
+            ]
+        })
+    }
+}
