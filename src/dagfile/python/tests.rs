@@ -127,6 +127,8 @@ async fn a_file_of_airflow_2_loads_with_groups_and_taskflow() {
 
 #[tokio::test]
 async fn a_file_of_airflow_3_loads_with_its_own_operator() {
+    let line = parsed("good/era_3.py").await.dags[0].tasks.0[0].value.line;
+    assert_eq!(line, Some(28), "where the task is made, not where its class is written");
     let dags = definitions("good/era_3.py").await;
     let dag = &dags[0];
     assert_eq!(edges(dag), ["a -> c", "b -> d", "c -> d"]);

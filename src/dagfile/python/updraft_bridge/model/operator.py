@@ -64,6 +64,10 @@ LATER = {
 OLD_NAMES = {"task_concurrency": "max_active_tis_per_dag", "xcom_push": "do_xcom_push", "sla_miss": "sla"}
 
 
+# Where the tasks that are being made are asked for, innermost last.
+_places = []
+
+
 class OperatorMeta(abc.ABCMeta):
     """Fills arguments from `default_args` before a task is made, whatever class it is of."""
 
@@ -81,7 +85,12 @@ class OperatorMeta(abc.ABCMeta):
             for name in cls._accepted_arguments():
                 if name in defaults and name not in kwargs and name not in by_position:
                     kwargs[name] = defaults[name]
-        task = super().__call__(*args, **kwargs)
+        # The line that asks for the task, not the one where its class calls `super().__init__`.
+        _places.append(notes.place_in_dag_file())
+        try:
+            task = super().__call__(*args, **kwargs)
+        finally:
+            _places.pop()
         task._wire_arguments()
         return task
 
@@ -119,7 +128,7 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
             raise TypeError(
                 "expected %s to have a task_id of type str, got: %r" % (type(self).__name__, task_id)
             )
-        self.file, self.line = notes.place_in_dag_file()
+        self.file, self.line = _places[-1]
         self.dag = None
         self._upstream, self._downstream = {}, {}
         self.label = task_id
