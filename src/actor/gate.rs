@@ -235,6 +235,23 @@ impl<J: Send + Unpin + 'static> Handler<Fence> for Gate<J> {
     }
 }
 
+/// Takes nothing more.
+struct Close;
+
+impl Message for Close {
+    type Result = ();
+}
+
+impl<J: Send + Unpin + 'static> Handler<Close> for Gate<J> {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Context<Self>) {
+        ctx.stop();
+        self.refused.waiting.store(true, Ordering::SeqCst);
+        self.tell_that_there_is_room();
+    }
+}
+
 impl<J: Send + Unpin + 'static> Entrance<J> {
     /// Sends a job, or gives it back. After `Full`, `on_room` is called when trying again makes sense.
     pub fn try_send(&self, job: J) -> Result<(), NotTaken<J>> {
@@ -272,6 +289,14 @@ impl<J: Send + Unpin + 'static> GateControl<J> {
         self.permits.resize(limit);
         if let Some(gate) = self.gate.upgrade() {
             tell(&gate, SetCapacity(limit));
+        }
+    }
+
+    /// Ends the gate: senders get their jobs back as `Closed`, and one that waits for room is called to learn it.
+    pub fn close(&self) {
+        self.permits.resize(None);
+        if let Some(gate) = self.gate.upgrade() {
+            tell(&gate, Close);
         }
     }
 
@@ -408,6 +433,16 @@ mod tests {
         }
         settle().await;
         assert_eq!(running.count(), 5_000);
+    }
+
+    #[actix::test]
+    async fn a_closed_gate_gives_back_what_is_sent() {
+        let running = Running::default();
+        let (entrance, control) = Gate::open(at_most(1), running.work());
+        settle().await;
+        control.close();
+        settle().await;
+        assert_eq!(entrance.try_send(1), Err(NotTaken::Closed(1)));
     }
 
     #[actix::test]

@@ -35,8 +35,13 @@ impl Executor {
     /// Starts an executor on the current arbiter. `said` hears what it gives back, as if the worker had.
     pub fn start(entrance: Entrance<ToWorker>, worker: Outlet<ToWorker>, said: Outlet<FromWorker>) -> Addr<Self> {
         Self::create(|ctx| {
-            let executor = ctx.address();
-            entrance.on_room(Arc::new(move || tell(&executor, ThereIsRoom)));
+            // Weak, because the entrance is ours: two that hold each other would never end.
+            let executor = ctx.address().downgrade();
+            entrance.on_room(Arc::new(move || {
+                if let Some(executor) = executor.upgrade() {
+                    tell(&executor, ThereIsRoom);
+                }
+            }));
             Self { waiting: Waiting::default(), entrance, worker, said }
         })
     }

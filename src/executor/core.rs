@@ -89,3 +89,92 @@ impl Waiting {
 fn given_back(carried: &Carried) -> Option<GivenBack> {
     carried.granted.map(|claim| GivenBack { attempt: carried.task.attempt, claim })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{
+        DagId, Dispatch, Incarnation, MapIndex, QueueName, RunId, TaskId, TaskKey, TryNumber, WorkerId,
+    };
+    use crate::domain::operator::Operator;
+    use crate::domain::run::RunType;
+    use crate::protocol::work::RunContext;
+    use uuid::Uuid;
+
+    fn claim(n: i64) -> Claim {
+        Claim { worker: WorkerId(Uuid::nil()), incarnation: Incarnation(1), n }
+    }
+
+    fn carried(n: i64) -> Carried {
+        let task = TaskMessage {
+            attempt: AttemptId(Uuid::from_u128(u128::from(n.unsigned_abs()))),
+            dispatch: Dispatch(1),
+            key: TaskKey {
+                dag: DagId::new("d").expect("valid"),
+                run: RunId::new("r").expect("valid"),
+                task: TaskId::new("t").expect("valid"),
+                map_index: MapIndex::UNMAPPED,
+            },
+            try_number: TryNumber(1),
+            max_tries: 0,
+            operator: Operator::Empty,
+            queue: QueueName::default_queue(),
+            owner: String::new(),
+            execution_timeout: None,
+            do_xcom_push: false,
+            log_path: String::new(),
+            run: RunContext {
+                run_type: RunType::Manual,
+                logical_date: None,
+                interval: None,
+                run_after: chrono::DateTime::UNIX_EPOCH,
+                started_at: None,
+                conf: serde_json::Map::new(),
+                params: serde_json::Map::new(),
+                previous_logical_date: None,
+                next_logical_date: None,
+                file: String::new(),
+                template_searchpath: Vec::new(),
+            },
+        };
+        Carried { task: Box::new(task), granted: Some(claim(n)) }
+    }
+
+    fn waiting(dispatched: &[(i64, i64)]) -> Waiting {
+        let mut waiting = Waiting::default();
+        for (n, priority) in dispatched {
+            assert_eq!(waiting.on_dispatch(*priority, carried(*n)), None);
+        }
+        waiting
+    }
+
+    fn order(mut waiting: Waiting) -> Vec<i64> {
+        std::iter::from_fn(|| waiting.take_next()).filter_map(|(_, carried)| Some(carried.granted?.n)).collect()
+    }
+
+    #[test]
+    fn the_greater_priority_goes_first_and_equals_in_their_order() {
+        assert_eq!(order(waiting(&[(1, 0), (2, 5), (3, 0), (4, 5), (5, -1)])), [2, 4, 1, 3, 5]);
+    }
+
+    #[test]
+    fn what_no_worker_took_keeps_its_place() {
+        let mut waiting = waiting(&[(1, 0), (2, 0)]);
+        let (place, first) = waiting.take_next().expect("two wait");
+        assert_eq!(waiting.on_dispatch(0, carried(3)), None);
+        waiting.put_back(place, first);
+        assert_eq!(order(waiting), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_waits_is_given_back_once_and_what_has_gone_is_not_ours() {
+        let mut waiting = waiting(&[(1, 0), (2, 0), (3, 0)]);
+        waiting.take_next().expect("the first goes to a worker");
+        assert_eq!(waiting.on_terminate(claim(1)), None, "it is with the worker");
+        assert_eq!(waiting.on_terminate(claim(2)).map(|back| back.claim), Some(claim(2)));
+        assert_eq!(waiting.on_terminate(claim(2)), None);
+        assert_eq!(waiting.on_drain().iter().map(|back| back.claim).collect::<Vec<_>>(), [claim(3)]);
+        assert_eq!(waiting.on_dispatch(9, carried(4)).map(|back| back.claim), Some(claim(4)), "draining");
+        assert!(waiting.is_empty());
+    }
+}

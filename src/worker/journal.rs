@@ -162,6 +162,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes everything that still counts again, after a write failed.
+    pub fn mend(&mut self) -> Result<(), JournalError> {
+        self.rewrite().map_err(|error| JournalError { act: "write", path: self.path.clone(), error })
+    }
+
     /// A file to call `sync_data` on, on a thread that may wait; `None` when every outcome is settled or on disk.
     pub fn to_sync(&mut self) -> Option<File> {
         if !self.unsynced || self.unsettled.is_empty() {
@@ -359,6 +364,19 @@ mod tests {
         journal.outcome(&report(second)).expect("written");
         assert!(journal.to_sync().is_some());
         assert!(journal.to_sync().is_none(), "once is enough");
+    }
+
+    #[test]
+    fn a_journal_that_could_not_be_written_is_mended_when_it_can() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), "m", 1);
+        journal.file = OpenOptions::new().append(true).open("/dev/full").expect("Linux");
+        let first = claim(&journal, 1);
+        let error = journal.outcome(&report(first)).expect_err("no room").to_string();
+        assert!(error.starts_with("cannot write the worker's journal"), "{error}");
+        journal.mend().expect("there is room in the folder");
+        let (_, past) = open(folder.path(), "m", 1);
+        assert_eq!(past.unsettled, [report(first)]);
     }
 
     #[test]

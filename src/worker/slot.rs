@@ -350,7 +350,9 @@ impl Slot {
             // The result travels with the outcome, in the same commit.
             Some(Ok(FromTask::SetXCom { id, key, value })) if key == operator::RETURN_VALUE => {
                 running.xcoms.retain(|(known, _)| *known != key);
-                running.xcoms.push((key, value));
+                if self.task.do_xcom_push {
+                    running.xcoms.push((key, value));
+                }
                 if let Some(channel) = &running.channel {
                     channel.reply(&Reply::value(id, Value::Null));
                 }

@@ -199,7 +199,7 @@ mod tests {
         let dir = StateDir::take(folder.path()).expect("free");
         let held = lock_file(&dir.companion_lock()).expect("openable");
         assert!(try_lock(&held).expect("lockable"));
-        let error = dir.wait_for_earlier_companion(Duration::from_millis(30)).await.err().expect("held").to_string();
+        let error = dir.wait_for_earlier_companion(Duration::from_millis(30)).await.expect_err("held").to_string();
         assert!(error.contains("still ends its tasks"), "{error}");
         drop(held);
         dir.wait_for_earlier_companion(Duration::ZERO).await.expect("free");

@@ -7,6 +7,8 @@ use std::time::Duration;
 use updraft::domain::attempt::Outcome;
 use updraft::domain::operator::Operator;
 use updraft::protocol::work::{FromWorker, ToWorker};
+use updraft::worker::companion::frame::{Base, End, FromCompanion, SpawnSpec};
+use updraft::worker::process::Companion;
 
 use super::world::{World, bash, ear, eventually, number_in, runs, settings};
 
@@ -115,6 +117,65 @@ async fn a_companion_that_dies_fences_its_tasks_and_a_new_life_begins() {
     world.send_bash("true");
     assert!(matches!(world.hear().await, FromWorker::Released { .. }), "a claim of the life before starts nothing");
     world.worker.incarnation = online.incarnation;
+    assert_eq!(world.run_bash("true").await.outcome, Outcome::Success);
+}
+
+/// Milliseconds of the clock by which leases are counted.
+fn boot_clock() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).expect("after the boot")
+}
+
+#[actix::test]
+async fn a_lease_that_lapses_ends_every_task_and_is_never_renewed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = folder.path().join("companion.lock");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_updraft"));
+    let started = Companion::start(program, &lock, Duration::from_millis(200), || {}).await;
+    let (companion, mut child) = started.expect("a companion");
+    let ready = folder.path().join("ready");
+    let spec = SpawnSpec {
+        program: "/bin/sh".into(),
+        args: vec![
+            "-c".to_owned(),
+            format!("trap '' TERM; echo $$ > {}; while :; do sleep 0.01; done", ready.display()),
+        ],
+        cwd: folder.path().to_owned(),
+        base: Base::Inherit,
+        env: std::collections::BTreeMap::new(),
+    };
+    let output = || std::os::fd::OwnedFd::from(std::fs::File::create("/dev/null").expect("Linux"));
+    let mut process = companion.spawn(spec.clone(), output(), None).expect("asked");
+    assert!(matches!(process.news().await, Some(FromCompanion::Spawned { .. })));
+    let pid = number_in(&ready).await;
+
+    companion.lease(Some(boot_clock() + 100)).expect("said");
+    assert_eq!(process.news().await, Some(FromCompanion::LeaseOver));
+    let Some(FromCompanion::Exited { end, .. }) = process.news().await else { panic!("it ends") };
+    assert_eq!(end, End::Signal(9), "TERM was not enough");
+    eventually("it is gone", || !runs(pid)).await;
+
+    companion.lease(Some(boot_clock() + 60_000)).expect("said");
+    let mut late = companion.spawn(spec, output(), None).expect("asked");
+    let Some(FromCompanion::SpawnFailed { why, .. }) = late.news().await else { panic!("nothing starts") };
+    assert_eq!(why, "the worker's lease is over");
+    companion.leave();
+    assert!(child.wait().expect("reaped").success());
+}
+
+#[actix::test]
+async fn a_companion_without_file_descriptors_says_so_and_recovers() {
+    let mut world = World::new(1).await;
+    let companion = number_in(&world.settings.state_dir.join("companion.lock")).await;
+    let pid = rustix::process::Pid::from_raw(i32::try_from(companion).expect("a pid"));
+    let limit = |n| rustix::process::Rlimit { current: Some(n), maximum: Some(1024) };
+    let set = |n| rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit(n)).expect("ours");
+    set(3);
+    let report = world.run_bash("true").await;
+    assert_eq!(report.outcome, Outcome::Failed { retryable: true });
+    let message = report.message.expect("a sentence");
+    assert!(message.contains("file descriptors") && message.contains("ulimit -n"), "{message}");
+    set(1024);
     assert_eq!(world.run_bash("true").await.outcome, Outcome::Success);
 }
 

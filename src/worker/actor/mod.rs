@@ -9,6 +9,9 @@
 //! It starts nothing without a claim granted for its own incarnation, and says
 //! nothing that the journal does not hold. It runs no work in its own context: slots are spawned on the arbiter.
 
+mod leaving;
+mod rebirth;
+
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::process::Child;
@@ -18,28 +21,27 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use super::begin::{self, Life, WorkerError};
-use super::claim::{ClaimAction, ClaimEvent, ClaimState};
-use super::companion::ProcessId;
-use super::journal::{Journal, JournalError};
-use super::process::Companion;
-use super::settings::WorkerSettings;
-use super::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
-use super::state_dir::StateDir;
 use crate::actor::gate::{Entrance, Gate, GateControl, Permit};
 use crate::actor::told::{Outlet, Told, tell};
 use crate::domain::ids::{AttemptId, Claim, Dispatch, Incarnation, WorkerId};
 use crate::domain::limit::Limit;
 use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
+use crate::worker::begin::{self, WorkerError};
+use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
+use crate::worker::companion::ProcessId;
+use crate::worker::journal::{Journal, JournalError};
+use crate::worker::process::Companion;
+use crate::worker::settings::WorkerSettings;
+use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
+use crate::worker::state_dir::StateDir;
+use leaving::Leaving;
+use rebirth::CompanionLost;
 
 /// An outcome that is not settled within this is synced to the disk (PROTOCOL §7). Only then does the timer run.
 const JOURNAL_SYNC_AFTER: Duration = Duration::from_secs(1);
 
 /// A report that is not settled is said again after this (`claim_resend`).
 const RESEND_AFTER: Duration = Duration::from_secs(5);
-
-/// How long a drained worker waits for its last reports to be settled; the journal keeps them.
-const WAIT_FOR_SETTLED: Duration = Duration::from_secs(5);
 
 /// Terminations of work that has not come out of the mailbox yet.
 const MAX_DOOMED: usize = 4096;
@@ -67,6 +69,8 @@ pub struct Worker {
     companion: Option<Companion>,
     child: Option<Child>,
     held: HashMap<Claim, Held>,
+    /// Work that came while nothing can start: it keeps its permit, so that the gate lets no more in.
+    parked: Vec<Parked>,
     doomed: VecDeque<Claim>,
     /// The highest claim number of this incarnation that the worker made itself.
     last_n: i64,
@@ -92,11 +96,10 @@ struct Held {
     process: Option<ProcessId>,
 }
 
-struct Leaving {
-    deadline: SpawnHandle,
-    gate_is_empty: bool,
-    past_deadline: bool,
-    waiting_for_settled: Option<SpawnHandle>,
+struct Parked {
+    task: Box<TaskMessage>,
+    granted: Option<Claim>,
+    permit: Permit,
 }
 
 /// Work that came through the gate, with its place.
@@ -109,20 +112,6 @@ impl Message for Taken {
 struct FromSlot(Claim, SlotNews);
 
 impl Message for FromSlot {
-    type Result = ();
-}
-
-/// Everything that was sent before the drain has been taken.
-struct GateIsEmpty;
-
-impl Message for GateIsEmpty {
-    type Result = ();
-}
-
-/// The companion of this incarnation is gone.
-struct CompanionLost(Incarnation);
-
-impl Message for CompanionLost {
     type Result = ();
 }
 
@@ -158,6 +147,7 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
             companion: Some(life.companion),
             child: Some(life.child),
             held: HashMap::new(),
+            parked: Vec::new(),
             doomed: VecDeque::new(),
             last_n: 0,
             slots,
@@ -204,13 +194,18 @@ impl Worker {
     }
 
     fn take(&mut self, task: Box<TaskMessage>, granted: Option<Claim>, permit: Permit, ctx: &mut Context<Self>) {
+        if (self.companion.is_none() || self.journal_failed) && self.leaving.is_none() {
+            // To give it back would bring it again at once, and again.
+            self.parked.push(Parked { task, granted, permit });
+            return;
+        }
         let claim = granted.unwrap_or_else(|| {
             self.last_n += 1;
             Claim { worker: self.journal.worker(), incarnation: self.journal.incarnation(), n: self.last_n }
         });
         let doomed = self.doomed.iter().position(|doomed| *doomed == claim).map(|at| self.doomed.remove(at));
         let ours = claim.worker == self.journal.worker() && claim.incarnation == self.journal.incarnation();
-        if !ours || doomed.is_some() || self.leaving.is_some() || self.companion.is_none() || self.journal_failed {
+        if !ours || doomed.is_some() || self.leaving.is_some() {
             // Granted to a life that has ended, told to end before it came, or come too late: nothing started.
             self.said.say(FromWorker::Released { attempt: task.attempt, claim });
             return;
@@ -248,6 +243,9 @@ impl Worker {
         }
         if next == ClaimState::Free {
             self.held.remove(&claim);
+        }
+        if self.journal_failed {
+            self.tick_if_needed(ctx);
         }
         self.leave_if_done(ctx);
     }
@@ -308,13 +306,19 @@ impl Worker {
         }
     }
 
-    /// A journal that cannot be written makes the worker stop taking tasks (PROTOCOL §7).
+    fn take_parked(&mut self, ctx: &mut Context<Self>) {
+        for Parked { task, granted, permit } in std::mem::take(&mut self.parked) {
+            self.take(task, granted, permit, ctx);
+        }
+    }
+
+    /// A journal that cannot be written makes the worker stop taking tasks (PROTOCOL §7), until it can be.
     fn journal_written(&mut self, written: Result<(), JournalError>) {
         if let Err(error) = written
             && !self.journal_failed
         {
             self.journal_failed = true;
-            tracing::error!(%error, "the worker takes no more tasks: what it does could not be remembered");
+            tracing::error!(%error, "the worker starts no task until its journal can be written");
         }
     }
 
@@ -415,89 +419,10 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, deadline: Duration, ctx: &mut Context<Self>) {
-        let timer = ctx.run_later(deadline, |worker, ctx| worker.drain_deadline(ctx));
-        if let Some(leaving) = &mut self.leaving {
-            // A second drain may hurry the first.
-            if !leaving.past_deadline {
-                ctx.cancel_future(std::mem::replace(&mut leaving.deadline, timer));
-            }
-            return;
-        }
-        tracing::info!(deadline = ?deadline, running = self.held.len(), "draining");
-        self.leaving =
-            Some(Leaving { deadline: timer, gate_is_empty: false, past_deadline: false, waiting_for_settled: None });
-        let worker = ctx.address();
-        self.gate.let_all_through(move || tell(&worker, GateIsEmpty));
-        for claim in self.claims() {
-            self.end(claim, ClaimEvent::DrainBegins, Duration::ZERO, ctx);
-        }
-    }
-
-    fn drain_deadline(&mut self, ctx: &mut Context<Self>) {
-        if let Some(leaving) = &mut self.leaving {
-            leaving.past_deadline = true;
-        }
-        for claim in self.claims() {
-            self.happened(claim, ClaimEvent::DrainDeadline, ctx);
-        }
-        self.leave_if_done(ctx);
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        self.held.keys().copied().collect()
-    }
-
-    fn leave_if_done(&mut self, ctx: &mut Context<Self>) {
-        let unsettled = !self.held.is_empty();
-        let busy = self.held.values().any(|held| held.state != ClaimState::Journaled);
-        let Some(leaving) = &mut self.leaving else { return };
-        if !leaving.gate_is_empty || busy {
-            return;
-        }
-        if unsettled {
-            if leaving.waiting_for_settled.is_none() {
-                leaving.waiting_for_settled = Some(ctx.run_later(WAIT_FOR_SETTLED, |worker, ctx| worker.leave(ctx)));
-            }
-            return;
-        }
-        self.leave(ctx);
-    }
-
-    /// Ends the companion, which proves that nothing runs; then says goodbye.
-    fn leave(&mut self, ctx: &mut Context<Self>) {
-        let (Some(companion), child) = (self.companion.take(), self.child.take()) else { return };
-        companion.leave();
-        let journal = self.journal.to_sync();
-        let gone = async move {
-            let waited = tokio::task::spawn_blocking(move || {
-                if let Some(file) = journal
-                    && let Err(error) = file.sync_data()
-                {
-                    tracing::error!(%error, "cannot sync the worker's journal");
-                }
-                child.map(|mut child| child.wait())
-            });
-            waited.await
-        };
-        ctx.spawn(gone.into_actor(self).map(|_, worker, ctx| {
-            let (id, incarnation) = (worker.journal.worker(), worker.journal.incarnation());
-            worker.said.say(FromWorker::Offline { worker: id, incarnation });
-            worker.finish(Ok(()), ctx);
-        }));
-    }
-
-    fn finish(&mut self, how: Result<(), WorkerError>, ctx: &mut Context<Self>) {
-        if let Some(ended) = self.ended.take() {
-            // Nobody may wait for it.
-            let _ = ended.send(how);
-        }
-        ctx.stop();
-    }
-
     /// One timer, and only while a report is unsettled.
     fn tick_if_needed(&mut self, ctx: &mut Context<Self>) {
-        if self.ticking || !self.held.values().any(|held| held.state == ClaimState::Journaled) {
+        let needed = self.journal_failed || self.held.values().any(|held| held.state == ClaimState::Journaled);
+        if self.ticking || !needed {
             return;
         }
         self.ticking = true;
@@ -509,6 +434,11 @@ impl Worker {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        if self.journal_failed && self.journal.mend().is_ok() {
+            tracing::info!("the worker's journal can be written again");
+            self.journal_failed = false;
+            self.take_parked(ctx);
+        }
         let now = Instant::now();
         let age = |held: &Held| held.reported.map_or(Duration::ZERO, |at| now.duration_since(at));
         if self.held.values().any(|held| age(held) >= JOURNAL_SYNC_AFTER)
@@ -527,27 +457,6 @@ impl Worker {
         for claim in again {
             self.happened(claim, ClaimEvent::ResendDue, ctx);
         }
-    }
-
-    fn begin_again(&mut self, ctx: &mut Context<Self>) {
-        let (settings, state_dir) = (Rc::clone(&self.settings), Rc::clone(&self.state_dir));
-        let worker = ctx.address();
-        let begin = async move {
-            begin::begin(&settings, &state_dir, move |incarnation| tell(&worker, CompanionLost(incarnation))).await
-        };
-        ctx.spawn(begin.into_actor(self).map(|life, worker, ctx| match life {
-            Ok(Life { journal, companion, child, unsettled }) => {
-                worker.journal = journal;
-                worker.companion = Some(companion);
-                worker.child = Some(child);
-                worker.go_online(unsettled, ctx);
-                worker.leave_if_done(ctx);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the worker cannot go on");
-                worker.finish(Err(error), ctx);
-            }
-        }));
     }
 }
 
@@ -627,62 +536,5 @@ impl Handler<FromSlot> for Worker {
                 self.happened(claim, event, ctx);
             }
         }
-    }
-}
-
-impl Handler<GateIsEmpty> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, _: GateIsEmpty, ctx: &mut Context<Self>) {
-        if let Some(leaving) = &mut self.leaving {
-            leaving.gate_is_empty = true;
-        }
-        self.leave_if_done(ctx);
-    }
-}
-
-impl Handler<CompanionLost> for Worker {
-    type Result = ();
-
-    /// W5: every slot has lost its process and reports it as fenced; then a new incarnation begins.
-    fn handle(&mut self, CompanionLost(incarnation): CompanionLost, ctx: &mut Context<Self>) {
-        if incarnation != self.journal.incarnation() || self.companion.is_none() {
-            // It left because it was told to.
-            return;
-        }
-        tracing::error!(%incarnation, "the companion is gone: its tasks are ended, a new incarnation begins");
-        self.companion = None;
-        // The slots' last news is on the way to this mailbox: it is read before the journal is opened again.
-        let child = self.child.take();
-        let slots: Vec<_> = self.held.values().filter_map(|held| held.orders.clone()).collect();
-        let reaped = async move {
-            for slot in slots {
-                slot.closed().await;
-            }
-            if let Some(mut child) = child {
-                // An error means that there is nothing to wait for.
-                let _ = tokio::task::spawn_blocking(move || child.wait()).await;
-            }
-        };
-        ctx.spawn(reaped.into_actor(self).map(|(), worker, ctx| {
-            let worker_address = ctx.address();
-            tell(&worker_address, BeginAgain);
-            worker.doomed.clear();
-        }));
-    }
-}
-
-/// Behind the last news of the slots of the incarnation that ended.
-struct BeginAgain;
-
-impl Message for BeginAgain {
-    type Result = ();
-}
-
-impl Handler<BeginAgain> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, _: BeginAgain, ctx: &mut Context<Self>) {
-        self.begin_again(ctx);
     }
 }
