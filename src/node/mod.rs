@@ -3,7 +3,12 @@
 //! nothing that a part could decide.
 
 pub mod client;
+mod courier;
 pub mod dag_folder;
+pub mod files;
 pub mod nudge;
+pub mod run;
 pub mod scheduling_lock;
+mod signals;
+pub mod standalone;
 pub mod translate;

@@ -1,1 +1,3 @@
+//! What people see. So far the health of a node; it reads, and changes nothing itself.
 
+pub mod health;

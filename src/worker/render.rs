@@ -6,16 +6,16 @@ use crate::domain::template::{Renderer, TemplateContext};
 use crate::protocol::work::TaskMessage;
 
 /// The template language with what one attempt may say about itself.
-pub struct Templates(Renderer);
+pub struct Templates<'a>(Renderer<'a>);
 
 /// A template that cannot be rendered; reads as one line, with a hint where there is one.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot render a template: {}{}", .0.message, .0.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
 pub struct RenderError(Problem);
 
-impl Templates {
-    pub fn of(task: &TaskMessage) -> Self {
-        Self(Renderer::new(&context(task)))
+impl<'a> Templates<'a> {
+    pub fn new(context: &'a TemplateContext) -> Self {
+        Self(Renderer::new(context))
     }
 
     /// Renders one field. `field` names it to people: `bash_command`, `env["A"]`.
@@ -29,7 +29,8 @@ impl Templates {
     }
 }
 
-fn context(task: &TaskMessage) -> TemplateContext {
+/// What one attempt may say about itself.
+pub fn context(task: &TaskMessage) -> TemplateContext {
     let run = &task.run;
     TemplateContext {
         file: run.file.clone(),

@@ -19,7 +19,7 @@ pub fn prepare(
     task: &TaskMessage,
     claim: Claim,
     settings: &WorkerSettings,
-    templates: &Templates,
+    templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
     let program = settings.find_program(Path::new("bash")).ok_or_else(|| {
         let path = settings.search_path.to_string_lossy();

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::companion::frame::{End, SpawnSpec};
-use super::render::Templates;
+use super::render::{Templates, context};
 use super::settings::WorkerSettings;
 use super::state_dir::CLAIM_MARK;
 use crate::domain::attempt::Outcome;
@@ -78,7 +78,8 @@ pub fn prepare(
     now: Time,
     settings: &WorkerSettings,
 ) -> Result<Prepared, Unstartable> {
-    let templates = Templates::of(task);
+    let context = context(task);
+    let templates = Templates::new(&context);
     match &task.operator {
         Operator::Empty => Ok(Prepared::Nothing),
         Operator::Bash(bash) => {

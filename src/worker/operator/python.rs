@@ -25,7 +25,7 @@ pub fn prepare(
     claim: Claim,
     now: Time,
     settings: &WorkerSettings,
-    templates: &Templates,
+    templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
     let (name, rest) = settings
         .python

@@ -1,0 +1,83 @@
+//! Follows the DAGs folder of a node: reads it once, then whenever it changes.
+
+use actix::prelude::*;
+
+use crate::config;
+use crate::dagfile::watch::{Notice, Watch, WatchTimes};
+use crate::domain::problem::Severity;
+use crate::scheduler::actor::{FilesChanged, FolderRead, Scheduler};
+use crate::scheduler::core::FileChange;
+
+use super::client::{dag_folder, remember_all};
+use super::dag_folder::DagFolder;
+use super::nudge::Ear;
+use super::run::{Node, NodeError};
+
+/// Reads the folder, lets the timetables run, and goes on in the background.
+/// From here on the node also hears the nudges of other processes.
+pub async fn follow(settings: &config::Settings, node: &Node) -> Result<(), NodeError> {
+    let mut folder = dag_folder(settings)?;
+    remember_all(&node.store, &mut folder, false).await?;
+    // Watched before it is looked at, so that nothing falls in between.
+    let watch = Watch::start(folder.root(), WatchTimes::default()).await;
+    let scheduler = node.scheduler.clone();
+    let ear = Ear::open(&settings.home)
+        .map_err(|why| NodeError::System { what: "cannot listen for commands in the home folder", why })?;
+    actix::spawn(listen(ear, scheduler.clone()));
+    let changes = folder.look().await;
+    tell(&scheduler, changes).await;
+    // A mailbox that has closed belongs to a node that is stopping.
+    let _ = scheduler.send(FolderRead).await;
+    actix::spawn(watch_on(watch, folder, scheduler));
+    Ok(())
+}
+
+async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Scheduler>) {
+    while scheduler.connected() {
+        match watch.next().await {
+            Notice::Changed(_) => {}
+            Notice::Degraded(problem) => tracing::warn!(%problem, "the DAGs folder is looked at now and then"),
+            Notice::Restored => tracing::info!("changes in the DAGs folder are noticed at once again"),
+        }
+        let changes = folder.look().await;
+        tell(&scheduler, changes).await;
+    }
+}
+
+async fn tell(scheduler: &Addr<Scheduler>, changes: Vec<FileChange>) {
+    if changes.is_empty() {
+        return;
+    }
+    for change in &changes {
+        log(change);
+    }
+    // A mailbox that has closed belongs to a node that is stopping.
+    let _ = scheduler.send(FilesChanged(changes)).await;
+}
+
+fn log(change: &FileChange) {
+    for problem in &change.problems {
+        match problem.severity {
+            Severity::Error => tracing::error!(%problem, "DAG file cannot be used"),
+            Severity::Warning => tracing::warn!(%problem, "DAG file"),
+        }
+    }
+    for dag in &change.dags {
+        tracing::info!(dag = %dag.definition.dag_id, file = change.file, tasks = dag.definition.tasks.len(), "dag read");
+    }
+}
+
+async fn listen(ear: Ear, scheduler: Addr<Scheduler>) {
+    while scheduler.connected() {
+        match ear.next().await {
+            Ok(()) => {
+                // A mailbox that has closed belongs to a node that is stopping.
+                let _ = scheduler.send(crate::scheduler::actor::Nudge).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "commands of other processes are no longer heard");
+                return;
+            }
+        }
+    }
+}

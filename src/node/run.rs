@@ -1,0 +1,184 @@
+//! A node: scheduler, executor and worker in one process, from start to drained.
+//!
+//! ```text
+//!  lock the home ─► open the store ─► lead ─► worker online ─► read the DAG files ─► run
+//!  stop: hand out nothing ─► drain the worker ─► last commit ─► close the store ─► free the lock
+//! ```
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::actor::told::{Told, tell};
+use crate::config::{self, Environment};
+use crate::domain::ids::QueueName;
+use crate::domain::limit::Limit;
+use crate::domain::problem::{Place, Problem};
+use crate::executor::actor::Executor;
+use crate::protocol::execution::ToExecutor;
+use crate::protocol::work::ToWorker;
+use crate::scheduler::actor::{Ended, Leave, Options, Scheduler, Stop};
+use crate::store::{Store, StoreError};
+use crate::worker::actor::{self as worker, RunningWorker};
+use crate::worker::begin::WorkerError;
+use crate::worker::settings::{PythonRuntime, WorkerSettings};
+
+use super::client::{ClientError, open_store};
+use super::courier::{Attach, Courier};
+use super::scheduling_lock::{NotLocked, SchedulingLock};
+use super::{files, translate};
+
+/// A node that runs.
+pub struct Node {
+    pub scheduler: Addr<Scheduler>,
+    pub store: Store,
+    executor: Addr<Executor>,
+    deposed: oneshot::Receiver<Ended>,
+    worker_ended: oneshot::Receiver<Result<(), WorkerError>>,
+    drain_deadline: Duration,
+    _lock: SchedulingLock,
+}
+
+/// Why a node did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Lock(#[from] NotLocked),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the worker cannot start: {0}")]
+    Worker(#[from] WorkerError),
+    #[error("{0}")]
+    Configuration(Problem),
+    #[error("another scheduler took over this database ({holder}, epoch {epoch}): this node has stopped")]
+    Deposed { holder: String, epoch: i64 },
+    #[error("cannot listen on {address}: {why}")]
+    Listen { address: String, why: std::io::Error },
+    #[error("{what}: {why}")]
+    System { what: &'static str, why: std::io::Error },
+}
+
+impl Node {
+    /// Starts everything but the reading of DAG files (see [`files::follow`]).
+    pub async fn start(settings: &config::Settings, environment: &Environment) -> Result<Self, NodeError> {
+        let slots = local_slots(settings)?;
+        let lock = SchedulingLock::take(&settings.home)?;
+        let store = open_store(settings).await?;
+        let courier = Courier::default().start();
+        let (ended, deposed) = oneshot::channel();
+        let scheduler = Scheduler::lead(Options {
+            store: store.clone(),
+            settings: translate::scheduler(settings),
+            holder: format!("{}, process {}", host_name(), std::process::id()),
+            outbox: courier.clone().recipient().into(),
+            ended,
+        })
+        .await?
+        .start();
+        let said = scheduler.clone().recipient::<Told<_>>();
+        let RunningWorker { entrance, told, ended: worker_ended, .. } =
+            worker::start(worker_settings(settings, environment, slots), said.clone().into()).await?;
+        let executor = Executor::start(entrance, told, said.into());
+        tell(&courier, Attach(executor.clone()));
+        let drain_deadline = settings.workers.drain_deadline;
+        Ok(Self { scheduler, store, executor, deposed, worker_ended, drain_deadline, _lock: lock })
+    }
+
+    /// Runs until somebody asks it to stop (`stop` resolves; the next time it does, hurry) or it cannot go on.
+    pub async fn until<S: Future<Output = ()>>(mut self, mut stop: impl FnMut() -> S) -> Result<(), NodeError> {
+        let fate = tokio::select! {
+            () = stop() => Ok(()),
+            ended = &mut self.deposed => Err(ended.map_or_else(|_| NodeError::Deposed { holder: String::new(), epoch: 0 }, why)),
+            left = &mut self.worker_ended => return left.unwrap_or(Ok(())).map_err(NodeError::Worker),
+        };
+        if fate.is_err() {
+            self.say(ToWorker::Drain { deadline: Duration::ZERO });
+        } else {
+            // A mailbox that has closed belongs to an actor that has stopped already.
+            let _ = self.scheduler.send(Leave).await;
+            tracing::info!(deadline = ?self.drain_deadline, "draining: running tasks may finish; ask again to stop them");
+            self.say(ToWorker::Drain { deadline: self.drain_deadline });
+        }
+        loop {
+            tokio::select! {
+                () = stop() => {
+                    tracing::info!("hurrying: running tasks are stopped");
+                    self.say(ToWorker::Drain { deadline: Duration::ZERO });
+                }
+                left = &mut self.worker_ended => {
+                    if let Ok(Err(error)) = left {
+                        tracing::warn!(%error, "the worker did not leave in peace");
+                    }
+                    break;
+                }
+            }
+        }
+        // A mailbox that has closed belongs to an actor that has stopped already.
+        let _ = self.scheduler.send(Stop).await;
+        fate?;
+        Ok(self.store.close().await?)
+    }
+
+    fn say(&self, message: ToWorker) {
+        tell(&self.executor, Told(ToExecutor { priority: 0, message }));
+    }
+}
+
+fn why(ended: Ended) -> NodeError {
+    match ended {
+        Ended::Deposed { current, holder } => NodeError::Deposed { holder, epoch: current.0 },
+        Ended::Store(error) => NodeError::Store(error),
+    }
+}
+
+/// `updraft scheduler`: a node without anything for people to look at.
+pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
+    let settings = config.settings();
+    let node = Node::start(settings, &environment).await?;
+    files::follow(settings, &node).await?;
+    super::signals::run_until_asked(node).await
+}
+
+fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
+    match settings.core.executor {
+        config::ExecutorKind::Sequential => Ok(Limit::from_zero_unlimited(1)),
+        config::ExecutorKind::Local => Ok(Limit::from_zero_unlimited(settings.core.parallelism)),
+        config::ExecutorKind::Celery => {
+            let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
+            let problem = Problem::error(Place::file("the configuration"), message);
+            Err(NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor")))
+        }
+    }
+}
+
+fn worker_settings(settings: &config::Settings, environment: &Environment, slots: Limit) -> WorkerSettings {
+    let python = translate::interpreter(settings).map_or_else(
+        // The task that needs it will say what is missing; others do not care.
+        |_| vec![settings.python.interpreter.clone().into()],
+        |interpreter| interpreter.command_line(),
+    );
+    WorkerSettings {
+        name: host_name(),
+        queues: vec![QueueName::new(&settings.operators.default_queue).unwrap_or_else(|_| QueueName::default_queue())],
+        slots,
+        state_dir: settings.home.join("worker"),
+        base_log_folder: settings.logging.base_log_folder.clone(),
+        dags_folder: settings.core.dags_folder.clone(),
+        temp_dir: environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+        search_path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").into(),
+        companion: PathBuf::from("/proc/self/exe"),
+        machine_id: std::fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned(),
+        kill_grace: settings.workers.kill_grace,
+        max_task_log_bytes: settings.logging.max_task_log_bytes,
+        python: PythonRuntime { command: python },
+    }
+}
+
+/// The machine's name, for people.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
