@@ -13,14 +13,14 @@ use updraft::protocol::work::{FromWorker, ToWorker};
 
 use super::world::{World, bash, ear};
 
-struct Office {
-    world: World,
+pub struct Office {
+    pub world: World,
     executor: Addr<Executor>,
     given_back: tokio::sync::mpsc::UnboundedReceiver<FromWorker>,
 }
 
 impl Office {
-    async fn new(slots: u32) -> Self {
+    pub async fn new(slots: u32) -> Self {
         let mut world = World::new(slots).await;
         let (said, given_back) = ear();
         // The executor has the one entrance; the world gets one that leads nowhere.
@@ -30,7 +30,7 @@ impl Office {
         Self { world, executor, given_back }
     }
 
-    fn dispatch(&mut self, priority: i64, command: &str) -> Claim {
+    pub fn dispatch(&mut self, priority: i64, command: &str) -> Claim {
         let (task, claim) = self.world.task(Operator::Bash(bash(command)));
         self.say(priority, ToWorker::Task { task, granted: Some(claim) });
         claim

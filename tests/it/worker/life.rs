@@ -110,14 +110,14 @@ async fn a_command_that_ends_in_sh_is_a_template_file() {
 
 #[actix::test]
 async fn a_task_that_runs_too_long_is_told_and_then_killed() {
-    let mut world = World::with(1, |settings| settings.kill_grace = Duration::from_millis(200)).await;
+    let mut world = World::with(1, |settings| settings.kill_grace = Duration::from_secs(2)).await;
     let (mut task, claim) = world.task(Operator::Bash(bash("trap 'echo asked' TERM; while :; do sleep 0.01; done")));
-    task.execution_timeout = Some(Duration::from_millis(300));
+    task.execution_timeout = Some(Duration::from_secs(1));
     world.send(task, claim);
     let report = world.finished().await;
     assert_eq!((report.outcome, report.exit_code), (Outcome::TimedOut, Some(-9)));
     assert!(world.output().contains(&"asked".to_owned()), "TERM comes first");
-    assert!(world.log().contains("execution_timeout of 0.3 s"), "{}", world.log());
+    assert!(world.log().contains("execution_timeout of 1 s"), "{}", world.log());
 }
 
 #[actix::test]
@@ -194,7 +194,8 @@ async fn a_line_of_a_hundred_megabytes_is_one_line_and_little_memory() {
     let path = world.settings.base_log_folder.join(super::world::log_path(1));
     assert!(std::fs::metadata(&path).expect("a log").len() > 100_000_000);
     let grown = peak_kilobytes().saturating_sub(peak_before);
-    assert!(grown < 20_000, "{grown} kB");
+    // Other tests run in this process, too; the line itself would be 100,000 kB.
+    assert!(grown < 60_000, "{grown} kB");
     let log = std::fs::read_to_string(&path).expect("text");
     assert_eq!(log.lines().filter(|line| line.contains("xxxx")).count(), 1);
     assert!(log.contains("The last line of output has 100000000 bytes"));

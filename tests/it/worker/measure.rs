@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use updraft::protocol::work::FromWorker;
+use updraft::worker::companion::frame::{Base, FromCompanion, SpawnSpec};
+use updraft::worker::process::Companion;
 
+use super::executor::Office;
 use super::world::{World, number_in};
 
 const TASKS: usize = 200;
@@ -44,15 +47,14 @@ fn median<T: PartialOrd + Copy>(values: &mut [T]) -> T {
     values[values.len() / 2]
 }
 
-async fn worker_rate(world: &mut World) -> f64 {
+/// The same through executor and worker, as in a node.
+async fn worker_rate(office: &mut Office) -> f64 {
     let begun = Instant::now();
     for _ in 0..TASKS {
-        world.send_bash("true");
-        // Lets the mailbox be read between two messages, as when a scheduler sends them.
-        tokio::task::yield_now().await;
+        office.dispatch(0, "true");
     }
     for _ in 0..TASKS {
-        world.finished().await;
+        office.world.finished().await;
     }
     rate(begun.elapsed())
 }
@@ -60,24 +62,51 @@ async fn worker_rate(world: &mut World) -> f64 {
 #[actix::test]
 #[ignore = "a measurement"]
 async fn two_hundred_parallel_bash_tasks_against_the_bare_rate() {
-    let bare = || {
-        (2..=16).step_by(2).map(|threads| (0..3).map(|_| bare_rate(threads)).fold(0.0, f64::max)).fold(0.0, f64::max)
-    };
-    let best_bare = bare();
-    for slots in [200] {
-        let mut world = World::new(200).await;
-        let mut rates = Vec::new();
-        let mut bares = Vec::new();
+    for slots in [4, 16, 200] {
+        let mut office = Office::new(slots).await;
+        let (mut ours, mut few, mut all) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            bares.push(bare_rate(16));
-            rates.push(worker_rate(&mut world).await);
+            few.push(bare_rate(16));
+            all.push(bare_rate(TASKS));
+            ours.push(worker_rate(&mut office).await);
         }
-        let (ours, bare) = (median(&mut rates), median(&mut bares));
+        let (ours, few, all) = (median(&mut ours), median(&mut few), median(&mut all));
         println!(
-            "slots {slots}: {ours:.0}/s, bare {bare:.0}/s (best of all {best_bare:.0}/s): {:.0} %",
-            100.0 * ours / bare
+            "{slots} slots: {ours:.0}/s; bare, 16 at once {few:.0}/s ({:.0} %), 200 at once {all:.0}/s ({:.0} %)",
+            100.0 * ours / few,
+            100.0 * ours / all
         );
     }
+}
+
+#[actix::test]
+#[ignore = "a measurement"]
+async fn the_companion_alone_against_the_bare_latency() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_updraft"));
+    let lock = folder.path().join("companion.lock");
+    let (companion, _child) =
+        Companion::start(program, &lock, Duration::from_secs(5), || {}).await.expect("a companion");
+    let spec = SpawnSpec {
+        program: "/usr/bin/bash".into(),
+        args: vec!["-c".to_owned(), "true".to_owned()],
+        cwd: folder.path().to_owned(),
+        base: Base::Inherit,
+        env: std::collections::BTreeMap::new(),
+    };
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        let begun = Instant::now();
+        bare_bash();
+        bare.push(begun.elapsed());
+        let output = std::os::fd::OwnedFd::from(std::fs::File::create("/dev/null").expect("Linux"));
+        let begun = Instant::now();
+        let mut process = companion.spawn(spec.clone(), output, None).expect("asked");
+        while !matches!(process.news().await, Some(FromCompanion::Exited { .. }) | None) {}
+        ours.push(begun.elapsed());
+    }
+    let (ours, bare) = (median(&mut ours), median(&mut bare));
+    println!("one bash: {ours:?} by the companion, {bare:?} bare, {:?} added (p50 of 300)", ours.saturating_sub(bare));
 }
 
 #[actix::test]
