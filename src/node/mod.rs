@@ -11,4 +11,5 @@ pub mod run;
 pub mod scheduling_lock;
 mod signals;
 pub mod standalone;
+pub mod test_run;
 pub mod translate;

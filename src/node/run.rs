@@ -123,6 +123,18 @@ impl Node {
         Ok(self.store.close().await?)
     }
 
+    /// Ends the node now: what still runs is stopped.
+    pub async fn close(mut self) -> Result<(), NodeError> {
+        // A mailbox that has closed belongs to an actor that has stopped already.
+        let _ = self.scheduler.send(Leave).await;
+        self.say(ToWorker::Drain { deadline: Duration::ZERO });
+        if let Ok(Err(error)) = (&mut self.worker_ended).await {
+            tracing::warn!(%error, "the worker did not leave in peace");
+        }
+        let _ = self.scheduler.send(Stop).await;
+        Ok(self.store.close().await?)
+    }
+
     fn say(&self, message: ToWorker) {
         tell(&self.executor, Told(ToExecutor { priority: 0, message }));
     }
