@@ -28,10 +28,10 @@ use crate::store::write::{PoolRow, Write};
 /// A message on its way.
 #[derive(Clone, Debug)]
 enum Mail {
-    ToScheduler(FromWorker),
-    ToWorker(WorkerId, ToWorker),
+    Scheduler(FromWorker),
+    Worker(WorkerId, ToWorker),
     /// In a task queue, for whoever is free.
-    ToAnyWorker(ToWorker),
+    AnyWorker(ToWorker),
 }
 
 /// A slot of the simulated worker (PROTOCOL §6).
@@ -139,7 +139,7 @@ impl Storm {
             queues: vec![QueueName::default_queue()],
             unsettled: worker.journal.clone(),
         };
-        self.mail.push(Mail::ToScheduler(FromWorker::Online(online)));
+        self.mail.push(Mail::Scheduler(FromWorker::Online(online)));
     }
 
     fn apply(&mut self, input: Input) {
@@ -153,9 +153,9 @@ impl Storm {
             match effect {
                 Effect::Write(write) => self.gathering.writes.push(write),
                 Effect::Send { to: Some(worker), message } => {
-                    self.gathering.after.push(Mail::ToWorker(worker, message));
+                    self.gathering.after.push(Mail::Worker(worker, message));
                 }
-                Effect::Send { to: None, message } => self.gathering.after.push(Mail::ToAnyWorker(message)),
+                Effect::Send { to: None, message } => self.gathering.after.push(Mail::AnyWorker(message)),
                 Effect::Answer { .. } | Effect::Event(_) | Effect::LookUp { .. } => {}
             }
         }
@@ -207,13 +207,13 @@ impl Storm {
             self.mail.push(mail.clone());
         }
         match mail {
-            Mail::ToScheduler(message) => self.apply(Input::Worker(message)),
-            Mail::ToWorker(id, message) => {
+            Mail::Scheduler(message) => self.apply(Input::Worker(message)),
+            Mail::Worker(id, message) => {
                 if let Some(at) = self.workers.iter().position(|worker| worker.id == id) {
                     self.tell_worker(at, message);
                 }
             }
-            Mail::ToAnyWorker(message) => {
+            Mail::AnyWorker(message) => {
                 let at = self.rng.usize(0..self.workers.len());
                 self.tell_worker(at, message);
             }
@@ -232,7 +232,7 @@ impl Storm {
                 let claim = Claim { worker: worker.id, incarnation: worker.incarnation, n: worker.next_n };
                 let (attempt, dispatch) = (task.attempt, task.dispatch);
                 worker.slots.insert(claim, Slot::Claiming(task));
-                self.mail.push(Mail::ToScheduler(FromWorker::Claimed { attempt, dispatch, claim }));
+                self.mail.push(Mail::Scheduler(FromWorker::Claimed { attempt, dispatch, claim }));
             }
             ToWorker::Granted { claim, attempt, .. } => {
                 // W1: an answer for a claim that is not held is given back.
@@ -242,7 +242,7 @@ impl Storm {
                     && claim.incarnation == self.workers[at].incarnation
                     && !self.started.contains_key(&attempt)
                 {
-                    self.mail.push(Mail::ToScheduler(FromWorker::Released { attempt, claim }));
+                    self.mail.push(Mail::Scheduler(FromWorker::Released { attempt, claim }));
                 }
             }
             ToWorker::Refused { claim, .. } => {
@@ -257,7 +257,7 @@ impl Storm {
                 Some(Slot::Claiming(task)) => {
                     let attempt = task.attempt;
                     self.workers[at].slots.remove(&claim);
-                    self.mail.push(Mail::ToScheduler(FromWorker::Released { attempt, claim }));
+                    self.mail.push(Mail::Scheduler(FromWorker::Released { attempt, claim }));
                 }
                 Some(Slot::Running { told_to_stop, ends, .. }) => {
                     *told_to_stop = true;
@@ -340,7 +340,7 @@ impl Storm {
             xcoms: Vec::new(),
         };
         self.workers[at].journal.push(report.clone());
-        self.mail.push(Mail::ToScheduler(FromWorker::Finish(report)));
+        self.mail.push(Mail::Scheduler(FromWorker::Finish(report)));
     }
 
     /// Time goes on: to the next thing that is due, or a little.
@@ -427,7 +427,7 @@ impl Storm {
             let held = worker.slots.iter().map(|(claim, slot)| match slot {
                 Slot::Claiming(task) | Slot::Running { task, .. } => (task.attempt, *claim),
             });
-            self.mail.push(Mail::ToScheduler(FromWorker::Beat(Beat {
+            self.mail.push(Mail::Scheduler(FromWorker::Beat(Beat {
                 worker: worker.id,
                 incarnation: worker.incarnation,
                 seq: u64::from(self.step),
@@ -436,12 +436,12 @@ impl Storm {
                 free_slots: 1,
             })));
             for report in &worker.journal {
-                self.mail.push(Mail::ToScheduler(FromWorker::Finish(report.clone())));
+                self.mail.push(Mail::Scheduler(FromWorker::Finish(report.clone())));
             }
             for (claim, slot) in &worker.slots {
                 if let Slot::Claiming(task) = slot {
                     let (attempt, dispatch) = (task.attempt, task.dispatch);
-                    self.mail.push(Mail::ToScheduler(FromWorker::Claimed { attempt, dispatch, claim: *claim }));
+                    self.mail.push(Mail::Scheduler(FromWorker::Claimed { attempt, dispatch, claim: *claim }));
                 }
             }
         }
