@@ -2,7 +2,8 @@
 //!
 //! It remembers hashes and nothing else; the scheduler compares definitions.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dagfile::folder::{Changes, Folder, Scan, Snapshot, diff};
@@ -18,13 +19,21 @@ pub struct DagFolder {
     folder: Folder,
     loader: Loader,
     known: Snapshot,
+    /// What Python files imported from beside them, as it was then.
+    imports: BTreeMap<String, Vec<(PathBuf, Option<ContentHash>)>>,
     /// Files whose problems the scheduler was told of, although they are no DAG files (unreadable folders).
     strays: Vec<String>,
 }
 
 impl DagFolder {
     pub fn new(folder: Folder, options: LoaderOptions) -> Self {
-        Self { folder, loader: Loader::new(options), known: Snapshot::new(), strays: Vec::new() }
+        Self {
+            folder,
+            loader: Loader::new(options),
+            known: Snapshot::new(),
+            imports: BTreeMap::new(),
+            strays: Vec::new(),
+        }
     }
 
     pub fn root(&self) -> &Path {
@@ -50,10 +59,22 @@ impl DagFolder {
                 Scan { problems: vec![problem], unreadable: vec![String::new()], ..Scan::default() }
             }
         };
+        self.forget_whose_imports_changed();
         let changes = diff(&self.known, &scan);
         let mut found = self.strays(&scan);
         found.extend(self.read(changes).await);
         found
+    }
+
+    /// A file is as new when a module that it imported is.
+    fn forget_whose_imports_changed(&mut self) {
+        let changed =
+            self.imports.extract_if(.., |_, modules| modules.iter().any(|(path, before)| hash(path) != *before));
+        for (file, _) in changed {
+            if let Some(known) = self.known.get_mut(&file) {
+                *known = ContentHash::of(&[]);
+            }
+        }
     }
 
     async fn read(&mut self, changes: Changes) -> Vec<FileChange> {
@@ -61,12 +82,19 @@ impl DagFolder {
         for file in &changes.removed {
             self.known.remove(file);
             self.loader.forget(file);
+            self.imports.remove(file);
             found.push(gone(file));
         }
         let results = self.loader.load(changes.to_load().cloned().collect()).await;
         for result in results {
             if let Some(hash) = result.hash {
                 self.known.insert(result.file.path.clone(), hash);
+            }
+            let modules: Vec<_> = result.imports.iter().map(|path| (path.clone(), hash(path))).collect();
+            if modules.is_empty() {
+                self.imports.remove(&result.file.path);
+            } else {
+                self.imports.insert(result.file.path.clone(), modules);
             }
             found.push(self.change(result));
         }
@@ -106,6 +134,11 @@ impl DagFolder {
         let source = std::fs::read(self.folder.root.join(&file)).unwrap_or_default();
         FileChange { source: String::from_utf8_lossy(&source).into_owned(), file, dags, problems }
     }
+}
+
+/// `None` for a file that cannot be read.
+fn hash(path: &Path) -> Option<ContentHash> {
+    std::fs::read(path).ok().map(|content| ContentHash::of(&content))
 }
 
 fn gone(file: &str) -> FileChange {

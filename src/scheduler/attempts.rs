@@ -7,6 +7,8 @@ use crate::domain::dag::TaskDefinition;
 use crate::domain::graph::Dag;
 use crate::domain::ids::{AttemptId, Claim, MapIndex, TaskKey, TryNumber, WorkerId};
 use crate::domain::retry::{Backoff, RetryKey, may_retry};
+use crate::domain::run::RunType;
+use crate::domain::schedule::Bounds;
 use crate::domain::state::{Ending, TaskEvent};
 use crate::domain::time::{Time, after};
 use crate::protocol::work::{Report, RunContext, TaskMessage, ToWorker};
@@ -79,7 +81,7 @@ impl Core {
     pub(super) fn publish(&mut self, now: Time, at: TaskRef) {
         self.work.dirty_attempts.insert(at);
         match self.settings.grant {
-            Grant::ByClaim => self.send_task(at, None, None),
+            Grant::ByClaim => self.send_task(now, at, None, None),
             Grant::InProcess => match self.free_worker() {
                 Some(worker) => self.grant_ahead(now, at, worker),
                 None => {
@@ -105,7 +107,7 @@ impl Core {
         let reaction = self.on_attempt(at, AttemptEvent::Claimed { by: claim, alive: true });
         if let Reaction::Grant(granted) = reaction {
             self.own(now, at, granted);
-            self.send_task(at, Some(worker), Some(granted));
+            self.send_task(now, at, Some(worker), Some(granted));
         }
     }
 
@@ -121,14 +123,14 @@ impl Core {
         self.move_task(at, TaskEvent::Started);
     }
 
-    fn send_task(&mut self, at: TaskRef, to: Option<WorkerId>, granted: Option<Claim>) {
-        if let Some(task) = self.task_message(at) {
+    fn send_task(&mut self, now: Time, at: TaskRef, to: Option<WorkerId>, granted: Option<Claim>) {
+        if let Some(task) = self.task_message(now, at) {
             self.effect(Effect::Send { to, message: ToWorker::Task { task: Box::new(task), granted } });
         }
     }
 
     /// Everything that a worker needs, from memory alone: a takeover says the same again.
-    fn task_message(&self, at: TaskRef) -> Option<TaskMessage> {
+    fn task_message(&self, now: Time, at: TaskRef) -> Option<TaskMessage> {
         let run = self.run(at.run);
         let instance = &run.tasks[at.task.usize()];
         let attempt = instance.attempt.as_ref()?;
@@ -153,7 +155,7 @@ impl Core {
             execution_timeout: task.execution_timeout,
             do_xcom_push: task.do_xcom_push,
             log_path: attempt.log_path.clone(),
-            run: run_context(&run.row, &run.dag, task),
+            run: run_context(&run.row, &run.dag, task, now),
         })
     }
 
@@ -359,7 +361,7 @@ fn log_path(key: &TaskKey, try_number: TryNumber) -> String {
     format!("dag_id={}/run_id={}/task_id={}/{mapped}attempt={try_number}.log", key.dag, key.run, key.task)
 }
 
-fn run_context(run: &RunRow, dag: &Dag, task: &TaskDefinition) -> RunContext {
+fn run_context(run: &RunRow, dag: &Dag, task: &TaskDefinition, now: Time) -> RunContext {
     let mut params = dag.definition.params.clone();
     params.extend(task.params.clone());
     params.extend(run.conf.clone());
@@ -372,10 +374,18 @@ fn run_context(run: &RunRow, dag: &Dag, task: &TaskDefinition) -> RunContext {
         conf: run.conf.clone(),
         params,
         previous_logical_date: None,
-        next_logical_date: None,
+        next_logical_date: next_logical_date(run, dag, now),
         description: dag.definition.description.clone(),
         tags: dag.definition.tags.clone(),
         file: dag.definition.file.clone(),
         template_searchpath: dag.definition.template_searchpath.clone(),
     }
+}
+
+/// Where the schedule goes on after this run; a run that no schedule made has no next one.
+fn next_logical_date(run: &RunRow, dag: &Dag, now: Time) -> Option<Time> {
+    let interval = run.interval.filter(|_| run.run_type == RunType::Scheduled)?;
+    // Every run of the past counts as a neighbour, whether or not catchup would make it.
+    let bounds = Bounds { catchup: true, ..dag.bounds() };
+    dag.timetable.next(&bounds, Some(&interval), now).map(|planned| planned.logical_date)
 }
