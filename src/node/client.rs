@@ -19,6 +19,7 @@ use crate::store::{Store, StoreError};
 
 use super::dag_folder::DagFolder;
 use super::nudge::nudge;
+use super::run::shared_database;
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::translate;
 
@@ -74,6 +75,12 @@ impl Client {
                 }
                 continue;
             }
+            if self.led_elsewhere().await? {
+                if let Some(reply) = self.wait_for(id, NUDGE_EVERY).await? {
+                    return Ok(reply);
+                }
+                continue;
+            }
             match SchedulingLock::take(&self.settings.home) {
                 Ok(lock) => {
                     self.lead_for_a_moment(&lock, Vec::new()).await?;
@@ -89,6 +96,14 @@ impl Client {
         Err(ClientError::NoAnswer { home: self.settings.home.display().to_string(), id })
     }
 
+    /// Whether a scheduler of another home or machine leads this database: it looks for commands itself.
+    async fn led_elsewhere(&self) -> Result<bool, StoreError> {
+        if !shared_database(&self.settings) {
+            return Ok(false);
+        }
+        Ok(self.store.leader().await?.age < self.settings.scheduler.lease_ttl)
+    }
+
     async fn wait_for(&self, id: CommandId, at_most: Duration) -> Result<Option<Reply>, StoreError> {
         let begun = Instant::now();
         loop {
@@ -102,7 +117,7 @@ impl Client {
 
     /// Brings the store up to date with the DAGs folder, when no node does so already.
     pub async fn sync_dags(&self) -> Result<(), ClientError> {
-        if self.node_lives() {
+        if self.node_lives() || self.led_elsewhere().await? {
             return Ok(());
         }
         let lock = match SchedulingLock::take(&self.settings.home) {
@@ -126,7 +141,7 @@ impl Client {
             interlude.apply(input).await?;
         }
         interlude.carry_out_commands().await?;
-        Ok(())
+        Ok(interlude.end().await?)
     }
 }
 

@@ -75,6 +75,7 @@ impl Node {
             settings: translate::scheduler(settings),
             holder: format!("{}, process {}", host_name(), std::process::id()),
             outbox: courier.clone().recipient().into(),
+            renew: shared_database(settings).then_some(settings.scheduler.lease_renew),
             ended,
         })
         .await?
@@ -187,6 +188,14 @@ fn worker_settings(settings: &config::Settings, environment: &Environment, slots
         kill_grace: settings.workers.kill_grace,
         max_task_log_bytes: settings.logging.max_task_log_bytes,
         python: PythonRuntime { command: python },
+    }
+}
+
+/// Whether processes of other machines may use the database too.
+pub fn shared_database(settings: &config::Settings) -> bool {
+    match settings.database.url {
+        config::DatabaseUrl::Sqlite { .. } => false,
+        config::DatabaseUrl::Postgres(_) | config::DatabaseUrl::Mysql(_) => true,
     }
 }
 

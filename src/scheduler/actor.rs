@@ -57,6 +57,9 @@ pub struct Options {
     /// Host and process, for people.
     pub holder: String,
     pub outbox: Outlet<Outgoing>,
+    /// How often the leader row is renewed and commands are looked for; `None` where no
+    /// other machine can reach the database, so that an idle node asks nothing.
+    pub renew: Option<Duration>,
     /// Why the scheduler ended, when it ends by itself.
     pub ended: oneshot::Sender<Ended>,
 }
@@ -85,6 +88,7 @@ pub struct Scheduler {
     /// Each worker's last word of its present life: said again to a core that was loaded anew.
     online: HashMap<WorkerId, Online>,
     outbox: Outlet<Outgoing>,
+    renew: Option<Duration>,
     events: broadcast::Sender<Event>,
     event_number: u64,
     alarm: Option<SpawnHandle>,
@@ -108,7 +112,7 @@ struct Committed {
 impl Scheduler {
     /// Takes the leadership, loads what is unfinished and makes the actor; start it with [`Actor::start`].
     pub async fn lead(options: Options) -> Result<Self, StoreError> {
-        let Options { store, settings, holder, outbox, ended } = options;
+        let Options { store, settings, holder, outbox, renew, ended } = options;
         let mut writer = store.writer();
         let epoch = writer.take_leadership(&holder).await?;
         let unfinished = load(&store).await?;
@@ -127,6 +131,7 @@ impl Scheduler {
             next_ticket: 0,
             online: HashMap::new(),
             outbox,
+            renew,
             events,
             event_number: 0,
             alarm: None,
@@ -275,6 +280,45 @@ impl Scheduler {
                 self.end(Ended::Deposed { current, holder }, ctx);
             }
         }
+    }
+
+    /// Others see that it lives, and it sees what they left. A commit under way says it as well.
+    fn renew(&mut self, ctx: &mut Context<Self>) {
+        self.commands_waiting = true;
+        let Some(mut writer) = self.writer.take() else { return };
+        let epoch = self.epoch;
+        let renewed = async move {
+            let result = writer.renew_leadership(epoch).await;
+            (writer, result)
+        };
+        let then = |(writer, result): (Writer, Result<(), CommitError>), this: &mut Self, ctx: &mut Context<Self>| {
+            this.writer = Some(writer);
+            match result {
+                Err(CommitError::Conflict { current, holder }) => this.end(Ended::Deposed { current, holder }, ctx),
+                Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                    this.rest(ctx);
+                }
+                Err(CommitError::Refused(refused)) => {
+                    tracing::error!(%refused, "the lease could not be renewed");
+                    this.rest(ctx);
+                }
+                Ok(()) => this.rest(ctx),
+            }
+        };
+        ctx.spawn(renewed.into_actor(self).map(then));
+    }
+
+    /// The last word of a leader that leaves.
+    fn resign(&mut self) -> ResponseActFuture<Self, ()> {
+        let Some(mut writer) = self.writer.take() else { return Box::pin(actix::fut::ready(())) };
+        let epoch = self.epoch;
+        let resigned = async move {
+            if let Err(error) = writer.resign_leadership(epoch).await {
+                tracing::debug!(%error, "left without resigning: the lease will end by itself");
+            }
+        };
+        Box::pin(resigned.into_actor(self))
     }
 
     /// The batch is done: the next one, or the next alarm.
@@ -457,6 +501,9 @@ impl Actor for Scheduler {
         ctx.set_mailbox_capacity(0);
         self.set_alarm(ctx);
         self.go_on(ctx);
+        if let Some(renew) = self.renew {
+            ctx.run_interval(renew, |this, ctx| this.renew(ctx));
+        }
     }
 }
 
@@ -599,7 +646,8 @@ impl Handler<Stop> for Scheduler {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
-        Box::pin(UntilIdle.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
+        let resigned = UntilIdle.then(|(), this: &mut Self, _: &mut Context<Self>| this.resign());
+        Box::pin(resigned.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
     }
 }
 

@@ -55,4 +55,16 @@ impl Interlude {
         }
         Ok(())
     }
+
+    /// Leaves at once, so that nobody waits for a lease that nobody renews.
+    pub async fn end(mut self) -> Result<(), StoreError> {
+        match self.writer.resign_leadership(self.epoch).await {
+            // Whoever took over meanwhile holds a lease of its own.
+            Ok(()) | Err(CommitError::Conflict { .. }) => Ok(()),
+            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
+            Err(CommitError::Refused(refused)) => {
+                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
+            }
+        }
+    }
 }

@@ -121,9 +121,18 @@ impl Writer {
 
     /// Says that the leader of `epoch` lives; standbys judge the age by the database's clock.
     pub async fn renew_leadership(&mut self, epoch: Epoch) -> Result<(), CommitError> {
+        self.say_renewed(epoch, now).await
+    }
+
+    /// Says that the leader of `epoch` leaves, so that nobody waits for its lease to end.
+    pub async fn resign_leadership(&mut self, epoch: Epoch) -> Result<(), CommitError> {
+        self.say_renewed(epoch, |_| "0").await
+    }
+
+    async fn say_renewed(&mut self, epoch: Epoch, at: fn(DbBackend) -> &'static str) -> Result<(), CommitError> {
         let tx = self.guarded(epoch).await?;
         let renewed = leader::Entity::update_many()
-            .col_expr(leader::Column::RenewedAt, Expr::cust(now(tx.get_database_backend())))
+            .col_expr(leader::Column::RenewedAt, Expr::cust(at(tx.get_database_backend())))
             .filter(leader::Column::Id.eq(1))
             .exec(&tx)
             .await;
