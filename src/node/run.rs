@@ -157,15 +157,12 @@ pub async fn scheduler(config: config::Config, environment: Environment) -> Resu
 }
 
 fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
-    match settings.core.executor {
-        config::ExecutorKind::Sequential => Ok(Limit::from_zero_unlimited(1)),
-        config::ExecutorKind::Local => Ok(Limit::from_zero_unlimited(settings.core.parallelism)),
-        config::ExecutorKind::Celery => {
-            let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
-            let problem = Problem::error(Place::file("the configuration"), message);
-            Err(NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor")))
-        }
-    }
+    let parallelism = Limit::from_zero_unlimited(settings.core.parallelism);
+    settings.core.executor.local_slots(parallelism).ok_or_else(|| {
+        let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
+        let problem = Problem::error(Place::file("the configuration"), message);
+        NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor"))
+    })
 }
 
 fn worker_settings(settings: &config::Settings, environment: &Environment, slots: Limit) -> WorkerSettings {
