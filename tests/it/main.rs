@@ -2,5 +2,6 @@
 
 mod cli;
 mod python_tasks;
+mod readme;
 mod vectors;
 mod worker;
