@@ -120,14 +120,22 @@ impl Client {
         if self.node_lives() || self.led_elsewhere().await? {
             return Ok(());
         }
-        let lock = match SchedulingLock::take(&self.settings.home) {
-            Ok(lock) => lock,
-            Err(NotLocked::Held { .. }) => return Ok(()),
-            Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+        let begun = Instant::now();
+        let lock = loop {
+            match SchedulingLock::take(&self.settings.home) {
+                Ok(lock) => break lock,
+                // A node that starts reads the folder itself, and listens when it has.
+                Err(NotLocked::Held { .. }) if self.node_lives() || begun.elapsed() > PATIENCE => return Ok(()),
+                Err(NotLocked::Held { .. }) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+            }
         };
         let mut folder = dag_folder(&self.settings)?;
         remember_all(&self.store, &mut folder, true).await?;
-        let changes = folder.look().await;
+        let mut changes = folder.look().await;
+        while folder.is_reading() {
+            changes.extend(folder.more().await);
+        }
         if changes.is_empty() {
             return Ok(());
         }
