@@ -7,6 +7,7 @@ use crate::config::{self, Environment};
 use crate::scheduler::message::HowAreYou;
 use crate::web::health::{self, Pulse};
 
+use super::client::Tables;
 use super::run::{Node, NodeError};
 use super::{files, signals};
 
@@ -14,7 +15,7 @@ use super::{files, signals};
 pub async fn run(config: config::Config, environment: Environment, talk: &mut dyn Write) -> Result<(), NodeError> {
     let settings = config.settings();
     let begun = std::time::Instant::now();
-    let node = Node::start(settings, &environment).await?;
+    let node = Node::start(settings, &environment, Tables::Migrate).await?;
     let address = format!("{}:{}", settings.api.host, settings.api.port);
     let listening = health::serve(&address, pulse(&node), node.store.clone());
     let server = listening.map_err(|why| NodeError::Listen { address: address.clone(), why })?;
