@@ -19,7 +19,6 @@ mod database_url;
 mod entry;
 mod environment;
 mod era;
-mod executor_kind;
 mod expand;
 mod file;
 mod foreign;
@@ -43,9 +42,8 @@ mod tests;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, Server};
 pub use entry::{Config, ConfigError, Entry, Loaded};
-pub use environment::Environment;
+pub use environment::{Environment, arguments};
 pub use era::Era;
-pub use executor_kind::{ExecutorError, ExecutorKind};
 pub use home::{Home, HomeOrigin};
 pub use key::{Effect, Key, Kind, Name, find, sections};
 pub use load::{Flag, load};

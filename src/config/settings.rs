@@ -10,9 +10,9 @@ use crate::domain::dag::{TaskLimitScope, WeightRule};
 
 use super::database_url::DatabaseUrl;
 use super::era::Era;
-use super::executor_kind::ExecutorKind;
 use super::times::Times;
 use super::value::DefaultSchedule;
+use crate::domain::executor::ExecutorKind;
 
 /// Everything that the program reads from its configuration.
 #[derive(Clone, Debug, Deserialize)]

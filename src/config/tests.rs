@@ -1,5 +1,6 @@
 //! Stories about the whole way from the sources to the settings.
 
+use crate::domain::executor::ExecutorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -12,9 +12,9 @@ use crate::domain::problem::suggestion;
 
 use super::database_url::DatabaseUrl;
 use super::era::Era;
-use super::executor_kind::ExecutorKind;
 use super::home::Home;
 use super::key::Kind;
+use crate::domain::executor::ExecutorKind;
 
 /// Why a text is no value of its kind.
 #[derive(Debug, PartialEq, Eq)]

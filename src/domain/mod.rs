@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod dag;
+pub mod executor;
 pub mod graph;
 pub mod ids;
 pub mod limit;

@@ -5,7 +5,5 @@
 
 pub mod actor;
 pub mod core;
-pub mod kind;
 
 pub use actor::Executor;
-pub use kind::ExecutorKind;

@@ -19,13 +19,14 @@ use crate::domain::problem::{Place, Problem};
 use crate::executor::actor::Executor;
 use crate::protocol::execution::ToExecutor;
 use crate::protocol::work::ToWorker;
-use crate::scheduler::actor::{Ended, Leave, Options, Scheduler, Stop};
+use crate::scheduler::actor::{Ended, Options, Scheduler};
+use crate::scheduler::message::{Leave, Stop};
 use crate::store::{Store, StoreError};
 use crate::worker::actor::{self as worker, RunningWorker};
 use crate::worker::begin::WorkerError;
 use crate::worker::settings::{PythonRuntime, WorkerSettings};
 
-use super::client::{ClientError, open_store};
+use super::client::{ClientError, Tables, open_store};
 use super::courier::{Attach, Courier};
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::{files, translate};
@@ -67,10 +68,14 @@ pub enum NodeError {
 
 impl Node {
     /// Starts everything but the reading of DAG files (see [`files::follow`]).
-    pub async fn start(settings: &config::Settings, environment: &Environment) -> Result<Self, NodeError> {
+    pub async fn start(
+        settings: &config::Settings,
+        environment: &Environment,
+        tables: Tables,
+    ) -> Result<Self, NodeError> {
         let slots = local_slots(settings)?;
         let lock = SchedulingLock::take(&settings.home)?;
-        let store = open_store(settings).await?;
+        let store = open_store(settings, tables).await?;
         let courier = Courier::default().start();
         let (ended, deposed) = oneshot::channel();
         let scheduler = Scheduler::lead(Options {
@@ -157,21 +162,18 @@ fn why(ended: Ended) -> NodeError {
 /// `updraft scheduler`: a node without anything for people to look at.
 pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
     let settings = config.settings();
-    let node = Node::start(settings, &environment).await?;
+    let node = Node::start(settings, &environment, Tables::AsTheyAre).await?;
     files::follow(settings, &node).await?;
     super::signals::run_until_asked(node).await
 }
 
 fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
-    match settings.core.executor {
-        config::ExecutorKind::Sequential => Ok(Limit::from_zero_unlimited(1)),
-        config::ExecutorKind::Local => Ok(Limit::from_zero_unlimited(settings.core.parallelism)),
-        config::ExecutorKind::Celery => {
-            let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
-            let problem = Problem::error(Place::file("the configuration"), message);
-            Err(NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor")))
-        }
-    }
+    let parallelism = Limit::from_zero_unlimited(settings.core.parallelism);
+    settings.core.executor.local_slots(parallelism).ok_or_else(|| {
+        let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
+        let problem = Problem::error(Place::file("the configuration"), message);
+        NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor"))
+    })
 }
 
 fn worker_settings(settings: &config::Settings, environment: &Environment, slots: Limit) -> WorkerSettings {

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::domain::problem::did_you_mean;
+use super::limit::Limit;
+use super::problem::did_you_mean;
 
 /// `[core] executor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -63,6 +64,15 @@ fn hint(meant: &Option<&'static str>) -> String {
 }
 
 impl ExecutorKind {
+    /// The slots of the worker in this process; `None` when there is none here.
+    pub fn local_slots(self, parallelism: Limit) -> Option<Limit> {
+        match self {
+            Self::Sequential => Some(Limit::from_zero_unlimited(1)),
+            Self::Local => Some(parallelism),
+            Self::Celery => None,
+        }
+    }
+
     /// From `LocalExecutor`, `local`, or a class path such as `airflow.executors.local_executor.LocalExecutor`.
     ///
     /// # Errors
