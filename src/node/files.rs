@@ -5,8 +5,9 @@ use actix::prelude::*;
 use crate::config;
 use crate::dagfile::watch::{Notice, Watch, WatchTimes};
 use crate::domain::problem::Severity;
-use crate::scheduler::actor::{FilesChanged, FolderRead, Scheduler};
+use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
+use crate::scheduler::message::{FilesChanged, FolderRead};
 
 use super::client::{dag_folder, remember_all};
 use super::dag_folder::DagFolder;
@@ -72,7 +73,7 @@ async fn listen(ear: Ear, scheduler: Addr<Scheduler>) {
         match ear.next().await {
             Ok(()) => {
                 // A mailbox that has closed belongs to a node that is stopping.
-                let _ = scheduler.send(crate::scheduler::actor::Nudge).await;
+                let _ = scheduler.send(crate::scheduler::message::Nudge).await;
             }
             Err(error) => {
                 tracing::error!(%error, "commands of other processes are no longer heard");

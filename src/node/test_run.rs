@@ -18,8 +18,9 @@ use crate::domain::state::RunState;
 use crate::domain::time::Time;
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
 use crate::protocol::event::{Change, Event};
-use crate::scheduler::actor::{Ask, FilesChanged, FolderRead, Scheduler, Subscribe, Watch};
+use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
+use crate::scheduler::message::{Ask, FilesChanged, FolderRead, Subscribe, Watch};
 use crate::store::write::{AttemptRow, TaskRow};
 
 use super::run::{Node, NodeError};

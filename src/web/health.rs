@@ -9,7 +9,8 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
-use crate::scheduler::actor::{HowAreYou, Scheduler};
+use crate::scheduler::actor::Scheduler;
+use crate::scheduler::message::HowAreYou;
 use crate::store::Store;
 
 /// How long a part may take to say that it is well.

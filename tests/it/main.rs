@@ -6,6 +6,7 @@ mod files;
 mod kit;
 mod postgres;
 mod python_tasks;
+mod readme;
 mod restart;
 mod tutorials;
 mod vectors;
