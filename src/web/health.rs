@@ -2,28 +2,41 @@
 //! who reaches the address: it says whether the parts live and nothing else.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
-use crate::scheduler::actor::Scheduler;
-use crate::scheduler::message::HowAreYou;
+use crate::domain::ids::Epoch;
 use crate::store::Store;
 
 /// How long a part may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What a scheduler that is well says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct SchedulerHealth {
+    pub epoch: Epoch,
+    pub unfinished_runs: usize,
+    pub occupied_slots: u32,
+    pub commits: u64,
+    pub invariant_violations: u64,
+}
+
+/// Asks the scheduler how it is; `None` when it is gone. The node knows the way.
+pub type AskScheduler = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<SchedulerHealth>>>> + Send + Sync>;
+
 #[derive(Clone)]
 struct Parts {
-    scheduler: Addr<Scheduler>,
+    scheduler: AskScheduler,
     store: Store,
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.
-pub fn serve(address: &str, scheduler: Addr<Scheduler>, store: Store) -> io::Result<Server> {
+pub fn serve(address: &str, scheduler: AskScheduler, store: Store) -> io::Result<Server> {
     let parts = Parts { scheduler, store };
     let server = HttpServer::new(move || {
         App::new()
@@ -38,19 +51,19 @@ pub fn serve(address: &str, scheduler: Addr<Scheduler>, store: Store) -> io::Res
 /// Always 200, as Airflow answers: the body says who is well.
 async fn health(parts: web::Data<Parts>) -> HttpResponse {
     let database = tokio::time::timeout(PATIENCE, parts.store.leader()).await;
-    let scheduler = tokio::time::timeout(PATIENCE, parts.scheduler.send(HowAreYou)).await;
+    let scheduler = tokio::time::timeout(PATIENCE, (parts.scheduler)()).await;
     let database = matches!(database, Ok(Ok(_)));
     let scheduler = match scheduler {
-        Ok(Ok(status)) => json!({
+        Ok(Some(health)) => json!({
             "status": "healthy",
             "latest_scheduler_heartbeat": now(),
-            "epoch": status.epoch.0,
-            "unfinished_runs": status.runs,
-            "occupied_slots": status.occupied,
-            "commits": status.commits,
-            "invariant_violations": status.violations,
+            "epoch": health.epoch.0,
+            "unfinished_runs": health.unfinished_runs,
+            "occupied_slots": health.occupied_slots,
+            "commits": health.commits,
+            "invariant_violations": health.invariant_violations,
         }),
-        Ok(Err(_)) | Err(_) => json!({ "status": "unhealthy", "latest_scheduler_heartbeat": null }),
+        Ok(None) | Err(_) => json!({ "status": "unhealthy", "latest_scheduler_heartbeat": null }),
     };
     HttpResponse::Ok().json(json!({
         "metadatabase": { "status": if database { "healthy" } else { "unhealthy" } },
