@@ -5,6 +5,7 @@
 //! database or a broker.
 
 pub mod attempt;
+pub mod connection;
 pub mod dag;
 pub mod executor;
 pub mod graph;
@@ -16,6 +17,7 @@ pub mod problem;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod state;
 pub mod template;
 pub mod time;
