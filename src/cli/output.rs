@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value};
 
+use crate::domain::run::iso;
+use crate::domain::time::Time;
+
 /// The option `-o`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -72,6 +75,12 @@ impl From<i64> for Cell {
     }
 }
 
+impl From<Time> for Cell {
+    fn from(time: Time) -> Self {
+        Self::Text(iso(time))
+    }
+}
+
 impl From<Vec<String>> for Cell {
     fn from(items: Vec<String>) -> Self {
         Self::List(items)
@@ -115,37 +124,47 @@ impl<const N: usize> Rows<N> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write(&self, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+        self.write_columns(&self.columns, format, out)
+    }
+
+    /// Writes all rows, but only the columns of these names, in this order. A name that is no column is left out.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_columns(&self, names: &[&str], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+        let find = |name: &&str| self.columns.iter().position(|column| column == name);
+        let picked: Vec<usize> = names.iter().filter_map(find).collect();
         match format {
             OutputFormat::Table | OutputFormat::Plain if self.is_empty() => writeln!(out, "No data found"),
-            OutputFormat::Table => writeln!(out, "{}\n", self.lines(TABLE, (1, 1))),
-            OutputFormat::Plain => writeln!(out, "{}", self.lines(TableStyle::new(), (0, 2))),
-            OutputFormat::Json => writeln!(out, "{}", Value::Array(self.objects())),
+            OutputFormat::Table => writeln!(out, "{}\n", self.lines(&picked, TABLE, (1, 1))),
+            OutputFormat::Plain => writeln!(out, "{}", self.lines(&picked, TableStyle::new(), (0, 2))),
+            OutputFormat::Json => writeln!(out, "{}", Value::Array(self.objects(&picked))),
             OutputFormat::Yaml => {
-                let yaml = serde_saphyr::to_string(&self.objects()).map_err(io::Error::other)?;
+                let yaml = serde_saphyr::to_string(&self.objects(&picked)).map_err(io::Error::other)?;
                 writeln!(out, "{}", yaml.trim_end())
             }
         }
     }
 
-    fn lines(&self, style: TableStyle, padding: (u16, u16)) -> String {
+    fn lines(&self, picked: &[usize], style: TableStyle, padding: (u16, u16)) -> String {
         let mut table = Table::new();
         // A row stays one line however narrow the terminal is: programs read these tables too.
         table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(self.columns);
+        table.set_header(picked.iter().map(|at| self.columns[*at]));
         for row in &self.rows {
-            table.add_row(row.iter().map(Cell::for_people));
+            table.add_row(picked.iter().map(|at| row[*at].for_people()));
         }
         for (n, column) in table.column_iter_mut().enumerate() {
             let left = if n == 0 { 0 } else { padding.0 };
-            let right = if n + 1 == N { 0 } else { padding.1 };
+            let right = if n + 1 == picked.len() { 0 } else { padding.1 };
             column.set_padding((left, right));
         }
         table.trim_fmt()
     }
 
-    fn objects(&self) -> Vec<Value> {
+    fn objects(&self, picked: &[usize]) -> Vec<Value> {
         let object = |row: &[Cell; N]| {
-            let fields = self.columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.for_programs()));
+            let fields = picked.iter().map(|at| (self.columns[*at].to_owned(), row[*at].for_programs()));
             Value::Object(fields.collect::<Map<_, _>>())
         };
         self.rows.iter().map(object).collect()

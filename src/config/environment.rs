@@ -2,7 +2,13 @@
 //! else gets an [`Environment`], so that a test can say exactly what a program sees.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+/// The command line of this process, its own name first.
+pub fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
+}
 
 /// A snapshot of the environment variables and the current folder.
 #[derive(Clone, Debug, Default)]

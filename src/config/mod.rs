@@ -42,7 +42,7 @@ mod tests;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, Server};
 pub use entry::{Config, ConfigError, Entry, Loaded};
-pub use environment::Environment;
+pub use environment::{Environment, arguments};
 pub use era::Era;
 pub use home::{Home, HomeOrigin};
 pub use key::{Effect, Key, Kind, Name, find, sections};

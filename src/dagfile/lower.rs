@@ -179,7 +179,7 @@ fn timezone(spec: &DagSpec, start: Option<&At<Date>>, defaults: &Defaults, notes
 }
 
 /// The instant of a date as written, local dates in `timezone`.
-fn instant(date: Date, timezone: Tz) -> Time {
+pub fn instant(date: Date, timezone: Tz) -> Time {
     match date {
         Date::Instant(instant) => instant.with_timezone(&Utc),
         Date::Local(local) => from_local(local, timezone),

@@ -1,0 +1,164 @@
+//! `updraft dags pause` and `updraft dags unpause`. Unpausing says first what the schedule will make up for.
+
+use clap::Args;
+use indicatif::HumanCount;
+use regex::Regex;
+
+use crate::domain::graph::Dag;
+use crate::domain::ids::DagId;
+use crate::domain::run::iso;
+use crate::domain::time::Time;
+use crate::node::client::Client;
+use crate::protocol::control::{Control, Reply};
+use crate::store::query::DagEntry;
+
+use super::super::arguments::{DagSource, Output};
+use super::super::error::CliError;
+use super::super::lookup;
+use super::super::output::Rows;
+use super::super::session::Session;
+
+/// More runs than this are asked about first.
+const MANY_RUNS: u64 = 50;
+/// Counting stops here: the answer to the question is clear by then.
+const COUNTED: usize = 100_000;
+
+#[derive(Clone, Debug, Args)]
+pub struct Pause {
+    /// The DAG, or a regular expression that finds DAGs.
+    dag_id: String,
+    /// DAG_ID is a regular expression.
+    #[arg(long)]
+    treat_dag_id_as_regex: bool,
+    /// Say yes to every question beforehand.
+    #[arg(short = 'y', long)]
+    yes: bool,
+    #[command(flatten)]
+    source: DagSource,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Pause {
+    pub async fn run(self, session: &mut Session, paused: bool) -> Result<(), CliError> {
+        self.source.say(session);
+        let client = session.client_with_dags().await?;
+        let named = self.named(&client).await?;
+        let mut chosen: Vec<DagEntry> = named.into_iter().filter(|entry| entry.row.is_paused != paused).collect();
+        if chosen.is_empty() {
+            session.say(format_args!("No {} DAGs were found", if paused { "unpaused" } else { "paused" }));
+            let none: Rows<2> = Rows::new(["dag_id", "is_paused"]);
+            return Ok(none.write(self.output.format, &mut session.out)?);
+        }
+        if !self.yes && !self.agreed(session, &chosen, paused)? {
+            session.say("Nothing was changed");
+            return Ok(());
+        }
+        let mut rows = Rows::new(["dag_id", "is_paused"]);
+        let user = session.user().map(str::to_owned);
+        for entry in &mut chosen {
+            let control = Control::Pause { dag: entry.row.dag_id.clone(), paused };
+            match client.control(&control, user.as_deref()).await? {
+                Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
+                Reply::Refused { why } => return Err(why.into()),
+                Reply::Triggered(_) => return Err(CliError::failed("the scheduler answered another question")),
+            }
+        }
+        Ok(rows.write(self.output.format, &mut session.out)?)
+    }
+
+    async fn named(&self, client: &Client) -> Result<Vec<DagEntry>, CliError> {
+        if self.treat_dag_id_as_regex {
+            let pattern = Regex::new(&self.dag_id)
+                .map_err(|error| CliError::usage(format!("`{}` is no regular expression: {error}", self.dag_id)))?;
+            let all = client.store.dags(false).await?;
+            return Ok(all.into_iter().filter(|entry| pattern.is_match(entry.row.dag_id.as_str())).collect());
+        }
+        let id = DagId::new(&self.dag_id).map_err(|error| {
+            CliError::usage(error.to_string()).hint("--treat-dag-id-as-regex takes a regular expression".to_owned())
+        })?;
+        Ok(vec![lookup::dag(&client.store, &id).await?])
+    }
+
+    /// Says what will happen, and asks where that is much.
+    fn agreed(&self, session: &mut Session, chosen: &[DagEntry], paused: bool) -> Result<bool, CliError> {
+        let mut runs = 0;
+        if !paused {
+            for entry in chosen {
+                let due = Backlog::of(entry, chrono::Utc::now())?;
+                runs += due.runs;
+                session.say(due.sentence(entry));
+            }
+        }
+        let several = chosen.len() > 1;
+        if runs <= MANY_RUNS && !several {
+            return Ok(true);
+        }
+        let verb = if paused { "pause" } else { "unpause" };
+        if several {
+            let ids: Vec<&str> = chosen.iter().map(|entry| entry.row.dag_id.as_str()).collect();
+            session.say(format_args!("You are about to {verb} {} DAGs: {}", ids.len(), ids.join(", ")));
+        }
+        session.confirm(&format!("Are you sure that you want to {verb}?"))
+    }
+}
+
+/// The runs that a schedule makes as soon as its DAG is unpaused.
+struct Backlog {
+    runs: u64,
+    /// There are more than were counted.
+    more: bool,
+    first: Option<Time>,
+    last: Option<Time>,
+    next: Option<Time>,
+}
+
+impl Backlog {
+    fn of(entry: &DagEntry, now: Time) -> Result<Self, CliError> {
+        let id = &entry.row.dag_id;
+        let dag = Dag::compile(entry.definition.clone())
+            .map_err(|error| CliError::failed(format!("DAG `{id}` cannot be used: {error}")))?;
+        let (bounds, last) = (dag.bounds(), entry.row.last_interval.as_ref());
+        let mut backlog = Self { runs: 0, more: false, first: None, last: None, next: None };
+        for run in dag.timetable.due(&bounds, last, now).take(COUNTED + 1) {
+            if backlog.runs == COUNTED as u64 {
+                backlog.more = true;
+                break;
+            }
+            backlog.runs += 1;
+            backlog.first.get_or_insert(run.logical_date);
+            backlog.last = Some(run.logical_date);
+        }
+        if backlog.runs == 0 {
+            backlog.next = dag.timetable.next(&bounds, last, now).map(|run| run.run_after);
+        }
+        Ok(backlog)
+    }
+
+    fn sentence(&self, entry: &DagEntry) -> String {
+        let id = &entry.row.dag_id;
+        let tasks = self.runs.saturating_mul(entry.definition.tasks.len() as u64);
+        let counted = |count: u64, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{} {what}{plural}", HumanCount(count))
+        };
+        let more = if self.more { "more than " } else { "" };
+        let (runs, tasks) = (counted(self.runs, "run"), counted(tasks, "task"));
+        match (self.first, self.last, self.next) {
+            (Some(first), Some(last), _) if first != last => {
+                let at_once = entry.definition.max_active_runs;
+                format!(
+                    "unpausing `{id}` will create {more}{runs}, {tasks}, from {} to {}{} (max_active_runs: {at_once})",
+                    iso(first),
+                    iso(last),
+                    if self.more { " and on" } else { "" },
+                )
+            }
+            (Some(first), _, _) => format!("unpausing `{id}` will create {runs}, {tasks}, of {}", iso(first)),
+            (None, _, Some(next)) => {
+                format!("unpausing `{id}` will create no run now; the next one is due at {}", iso(next))
+            }
+            (None, _, None) => format!("unpausing `{id}` will create no run: its schedule makes no more"),
+        }
+    }
+}

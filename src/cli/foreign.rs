@@ -1,0 +1,26 @@
+//! Commands of Airflow that are not here: what to use instead.
+
+use std::ffi::OsString;
+
+/// Airflow's word, and what does its job here.
+const FOREIGN: [(&str, &str); 13] = [
+    ("webserver", "`updraft standalone` serves what there is to see"),
+    ("api-server", "`updraft standalone` serves what there is to see"),
+    ("dag-processor", "the scheduler reads DAG files itself: `updraft scheduler`"),
+    ("triggerer", "the scheduler waits for triggers itself: `updraft scheduler`"),
+    ("celery", "worker nodes over a message broker are not built yet; `updraft scheduler` runs tasks itself"),
+    ("connections", "connections are not built yet"),
+    ("variables", "variables are not built yet"),
+    ("pools", "pools other than default_pool are not built yet"),
+    ("users", "there are no users yet: nothing is served but a health page on loopback"),
+    ("roles", "there are no users yet: nothing is served but a health page on loopback"),
+    ("backfill", "backfills are not built yet; a DAG with `catchup: true` makes up for its past when it is unpaused"),
+    ("jobs", "`updraft db check` looks at the database; a node's health is at http://HOST:PORT/health"),
+    ("providers", "Python operators of providers need no command here"),
+];
+
+/// What to say about the first word that is a command of Airflow and none of ours.
+pub fn hint(arguments: &[OsString]) -> Option<&'static str> {
+    let word = arguments.iter().skip(1).find_map(|word| word.to_str().filter(|word| !word.starts_with('-')))?;
+    FOREIGN.iter().find(|(name, _)| *name == word).map(|(_, hint)| *hint)
+}

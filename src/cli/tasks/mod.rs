@@ -1,0 +1,55 @@
+//! `updraft tasks …`: one file per command.
+
+mod list;
+mod logs;
+mod states;
+mod test;
+
+use clap::{Args, Subcommand};
+
+use super::error::CliError;
+use super::session::Session;
+
+/// Look at tasks, their states and logs.
+#[derive(Clone, Debug, Args)]
+pub struct TasksCommand {
+    #[command(subcommand)]
+    action: TasksAction,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum TasksAction {
+    /// List the tasks of a DAG.
+    #[command(after_help = "Examples:\n  updraft tasks list parallel_dag\n  updraft tasks list parallel_dag --tree")]
+    List(list::List),
+    /// Run one task, here and now, without what is upstream of it and without recording anything.
+    #[command(
+        after_help = "Examples:\n  updraft tasks test parallel_dag task_1\n  updraft tasks test etl extract 2026-01-31 -t '{\"rows\": 5}'"
+    )]
+    Test(test::Test),
+    /// Print the state of a task in a run.
+    #[command(after_help = "Example:\n  updraft tasks state parallel_dag task_1 2026-01-31")]
+    State(states::State),
+    /// List the states of all tasks of a run.
+    #[command(
+        after_help = "Example:\n  updraft tasks states-for-dag-run parallel_dag manual__2026-01-31T06:00:00+00:00 -o json"
+    )]
+    StatesForDagRun(states::StatesForDagRun),
+    /// Print what a task wrote.
+    #[command(
+        after_help = "Examples:\n  updraft tasks logs parallel_dag task_1 2026-01-31\n  updraft tasks logs parallel_dag task_1 2026-01-31 --try 1\n  updraft tasks logs parallel_dag task_1 2026-01-31 --follow"
+    )]
+    Logs(logs::Logs),
+}
+
+impl TasksCommand {
+    pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        match self.action {
+            TasksAction::List(list) => list.run(session).await,
+            TasksAction::Test(test) => test.run(session).await,
+            TasksAction::State(state) => state.run(session).await,
+            TasksAction::StatesForDagRun(states) => states.run(session).await,
+            TasksAction::Logs(logs) => logs.run(session).await,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `updraft tasks test`: one task in a node of its own, which nothing remembers. Its log goes to stdout as it grows.
+
+use std::cell::Cell;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::Args;
+
+use crate::domain::graph::Dag;
+use crate::domain::ids::{DagId, TaskId};
+use crate::domain::state::TaskState;
+use crate::node::test_run::{TestOutcome, TestRun, test_dag};
+use crate::protocol::event::{Change, Event};
+
+use super::super::arguments::{DagSource, JsonObject, WrittenDate};
+use super::super::error::CliError;
+use super::super::lookup;
+use super::super::session::Session;
+use super::super::tail::Tail;
+
+/// How often the growing log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Debug, Args)]
+pub struct Test {
+    dag_id: DagId,
+    task_id: TaskId,
+    /// The logical date; without it the present instant.
+    #[arg(value_name = "DATE")]
+    logical_date: Option<WrittenDate>,
+    /// A JSON object that the task sees, over its params.
+    #[arg(short = 't', long, value_name = "JSON", default_value = "{}", hide_default_value = true, alias = "conf")]
+    task_params: JsonObject,
+    #[command(flatten)]
+    source: DagSource,
+}
+
+impl Test {
+    pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        self.source.say(session);
+        let client = session.client_with_dags().await?;
+        let config = session.config()?;
+        let settings = config.settings();
+        let entry = lookup::dag(&client.store, &self.dag_id).await?;
+        lookup::task(&entry, &self.task_id)?;
+        let dag = Dag::compile(entry.definition)
+            .map_err(|error| CliError::failed(format!("DAG `{}` cannot be used: {error}", self.dag_id)))?;
+        let log_folder = settings.logging.base_log_folder.join("test-runs");
+        let date = self.logical_date.map_or_else(Utc::now, |date| date.at(settings.core.default_timezone));
+        let test = TestRun {
+            dag: Arc::new(dag),
+            only: Some(self.task_id.clone()),
+            conf: self.task_params.0.clone(),
+            logical_date: Some(date),
+            log_folder: log_folder.clone(),
+        };
+        let started = Cell::new(None);
+        let mut tail = None;
+        let running = test_dag(settings, &session.environment, test, |event| {
+            if let Some(path) = log_of(event) {
+                started.set(Some(log_folder.join(path)));
+            }
+        });
+        let outcome = tokio::select! {
+            outcome = running => outcome?,
+            Err(error) = copy(&started, &mut tail, &mut session.out) => return Err(error),
+        };
+        self.copy_rest(&outcome, tail, log_folder, session)?;
+        self.judge(&outcome, session)
+    }
+
+    /// What came after the last look; everything, if the log was never seen.
+    fn copy_rest(
+        &self,
+        outcome: &TestOutcome,
+        tail: Option<Tail>,
+        log_folder: PathBuf,
+        session: &mut Session,
+    ) -> Result<(), CliError> {
+        let Some(attempt) = outcome.attempts.last() else { return Ok(()) };
+        let path = log_folder.join(&attempt.log_path);
+        let mut tail = tail.filter(|tail| tail.path() == path).unwrap_or_else(|| Tail::new(path));
+        tail.copy_to(&mut session.out)?;
+        Ok(())
+    }
+
+    fn judge(&self, outcome: &TestOutcome, session: &Session) -> Result<(), CliError> {
+        let task = &self.task_id;
+        match outcome.tasks.first().map(|row| row.state) {
+            Some(state @ (TaskState::Success | TaskState::Skipped)) => {
+                session.say(format_args!("task `{task}` ended as {state}"));
+                Ok(())
+            }
+            Some(TaskState::Failed) => {
+                let why = outcome.attempts.last().and_then(|attempt| attempt.message.clone());
+                let why = why.map(|message| format!(": {message}")).unwrap_or_default();
+                Err(CliError::failed(format!("task `{task}` failed{why}")))
+            }
+            Some(state) => Err(CliError::failed(format!("task `{task}` did not end: it is {state}"))),
+            None => Err(CliError::failed(format!("task `{task}` did not begin"))),
+        }
+    }
+}
+
+/// Copies for ever; it ends only with a reader that went away.
+async fn copy(started: &Cell<Option<PathBuf>>, tail: &mut Option<Tail>, out: &mut dyn Write) -> Result<(), CliError> {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Some(path) = started.take() {
+            *tail = Some(Tail::new(path));
+        }
+        if let Some(tail) = tail {
+            tail.copy_to(out)?;
+        }
+    }
+}
+
+/// Where the log of a task that has just started lies, in Airflow's layout.
+fn log_of(event: &Event) -> Option<PathBuf> {
+    match &event.change {
+        Change::Task { key, state: TaskState::Running, try_number } => {
+            let folder = format!("dag_id={}/run_id={}/task_id={}", key.dag, key.run, key.task);
+            Some(PathBuf::from(folder).join(format!("attempt={try_number}.log")))
+        }
+        Change::Task { .. } | Change::Run { .. } | Change::Dag { .. } => None,
+    }
+}
