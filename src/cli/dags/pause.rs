@@ -15,7 +15,7 @@ use crate::store::query::DagEntry;
 use super::super::arguments::{DagSource, Output};
 use super::super::error::CliError;
 use super::super::lookup;
-use super::super::output::Rows;
+use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
 
 /// More runs than this are asked about first.
@@ -47,8 +47,13 @@ impl Pause {
         let mut chosen: Vec<DagEntry> = named.into_iter().filter(|entry| entry.row.is_paused != paused).collect();
         if chosen.is_empty() {
             session.say(format_args!("No {} DAGs were found", if paused { "unpaused" } else { "paused" }));
-            let none: Rows<2> = Rows::new(["dag_id", "is_paused"]);
-            return Ok(none.write(self.output.format, &mut session.out)?);
+            return match self.output.format {
+                OutputFormat::Table | OutputFormat::Plain => Ok(()),
+                // A program reads an answer in any case.
+                format @ (OutputFormat::Json | OutputFormat::Yaml) => {
+                    Ok(Rows::new(["dag_id", "is_paused"]).write(format, &mut session.out)?)
+                }
+            };
         }
         if !self.yes && !self.agreed(session, &chosen, paused)? {
             session.say("Nothing was changed");
