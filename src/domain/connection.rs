@@ -4,15 +4,12 @@
 //! Values only: nothing here connects to anything. What is wrong with a form is
 //! said without repeating it, because it holds a password.
 
-mod extra;
 mod json;
 mod uri;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-pub use extra::{python_json, python_json_text};
 
 /// How to reach one system.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ pub mod limit;
 pub mod operator;
 pub mod priority;
 pub mod problem;
+pub mod python_json;
 pub mod retry;
 pub mod run;
 pub mod schedule;

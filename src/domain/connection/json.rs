@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Connection, InvalidConnection, normal_type, python_json};
+use super::{Connection, InvalidConnection, normal_type};
 use crate::domain::problem::did_you_mean;
+use crate::domain::python_json::python_json;
 
 /// All keys, in the order in which they are written.
 pub(super) const KEYS: [&str; 8] = ["conn_type", "description", "host", "login", "password", "schema", "port", "extra"];

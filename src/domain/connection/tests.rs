@@ -1,3 +1,5 @@
+//! The forms of a connection, there and back, and what is said about bad ones.
+
 use super::*;
 
 #[test]

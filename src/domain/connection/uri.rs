@@ -5,7 +5,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::{Connection, InvalidConnection, normal_type, python_json};
+use super::{Connection, InvalidConnection, normal_type};
+use crate::domain::python_json::python_json;
 
 /// The key under which an extra travels that a query cannot hold.
 const EXTRA: &str = "__extra__";
