@@ -26,7 +26,7 @@ use crate::worker::actor::{self as worker, RunningWorker};
 use crate::worker::begin::WorkerError;
 use crate::worker::settings::{PythonRuntime, WorkerSettings};
 
-use super::client::{ClientError, open_store};
+use super::client::{ClientError, Tables, open_store};
 use super::courier::{Attach, Courier};
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::{files, translate};
@@ -65,10 +65,14 @@ pub enum NodeError {
 
 impl Node {
     /// Starts everything but the reading of DAG files (see [`files::follow`]).
-    pub async fn start(settings: &config::Settings, environment: &Environment) -> Result<Self, NodeError> {
+    pub async fn start(
+        settings: &config::Settings,
+        environment: &Environment,
+        tables: Tables,
+    ) -> Result<Self, NodeError> {
         let slots = local_slots(settings)?;
         let lock = SchedulingLock::take(&settings.home)?;
-        let store = open_store(settings).await?;
+        let store = open_store(settings, tables).await?;
         let courier = Courier::default().start();
         let (ended, deposed) = oneshot::channel();
         let scheduler = Scheduler::lead(Options {
@@ -152,7 +156,7 @@ fn why(ended: Ended) -> NodeError {
 /// `updraft scheduler`: a node without anything for people to look at.
 pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
     let settings = config.settings();
-    let node = Node::start(settings, &environment).await?;
+    let node = Node::start(settings, &environment, Tables::AsTheyAre).await?;
     files::follow(settings, &node).await?;
     super::signals::run_until_asked(node).await
 }

@@ -8,9 +8,9 @@ use actix::prelude::*;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::actor::told::Told;
-use crate::domain::ids::Epoch;
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::protocol::event::Event;
+use crate::protocol::status::Status;
 use crate::protocol::work::FromWorker;
 
 use super::actor::Scheduler;
@@ -124,25 +124,12 @@ impl Handler<Subscribe> for Scheduler {
 #[rtype(result = "Status")]
 pub struct HowAreYou;
 
-/// How the scheduler is.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Status {
-    pub epoch: Epoch,
-    /// Runs in memory: unfinished, or with an attempt that is.
-    pub runs: usize,
-    /// Task instances that hold a place.
-    pub occupied: u32,
-    pub commits: u64,
-    /// Broken invariants found; anything but 0 is a fault of this program.
-    pub violations: u64,
-}
-
 impl Handler<HowAreYou> for Scheduler {
-    type Result = Status;
+    type Result = MessageResult<HowAreYou>;
 
     fn handle(&mut self, _: HowAreYou, _: &mut Self::Context) -> Self::Result {
         let (runs, occupied) = self.core.load();
-        Status { epoch: self.epoch, runs, occupied, commits: self.commits, violations: self.broken }
+        MessageResult(Status { epoch: self.epoch, runs, occupied, commits: self.commits, violations: self.broken })
     }
 }
 

@@ -20,6 +20,7 @@ impl Node {
             .expect("it starts");
         let node = Self(child);
         until("the node listens", || home.path().join("scheduler.sock").exists());
+        until("the node has read the DAG files", || home.out(&["dags", "list"]).contains("on_demand"));
         node
     }
 }

@@ -38,13 +38,13 @@ fn the_tree_of_many_diamonds_ends() {
 #[test]
 fn a_task_that_waits_has_no_state_and_no_log() {
     let home = Home::new();
-    home.out(&["dags", "trigger", "on_demand", "-r", "one"]);
-    assert_eq!(home.out(&["tasks", "state", "on_demand", "say", "one"]), "None\n");
-    let talk = home.failure(1, &["tasks", "state", "on_demand", "sya", "one"]);
-    assert!(talk.contains("hint: did you mean `say`?"), "{talk}");
-    let talk = home.failure(1, &["tasks", "state", "on_demand", "say", "oen"]);
-    assert!(talk.contains("has no run `oen`") && talk.contains("did you mean `one`?"), "{talk}");
-    let talk = home.failure(1, &["tasks", "logs", "on_demand", "say", "one"]);
+    home.out(&["dags", "trigger", "on_demand", "-r", "evening"]);
+    assert_eq!(home.out(&["tasks", "state", "on_demand", "say", "evening"]), "None\n");
+    let talk = home.failure(1, &["tasks", "state", "on_demand", "fail_if_askd", "evening"]);
+    assert!(talk.contains("hint: did you mean `fail_if_asked`?"), "{talk}");
+    let talk = home.failure(1, &["tasks", "state", "on_demand", "say", "evenig"]);
+    assert!(talk.contains("has no run `evenig`") && talk.contains("did you mean `evening`?"), "{talk}");
+    let talk = home.failure(1, &["tasks", "logs", "on_demand", "say", "evening"]);
     assert!(talk.contains("has not been tried"), "{talk}");
     home.failure(1, &["tasks", "states-for-dag-run", "on_demand", "two"]);
 }
