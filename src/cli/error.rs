@@ -147,11 +147,22 @@ impl CliError {
             },
             Self::Refused(why) => match &**why {
                 Refused::DagNotFound { dag, hint } => vec![no_such_dag(dag.as_str(), hint.clone())],
-                Refused::RunExists { .. } | Refused::LogicalDateTaken { .. } | Refused::Invalid { .. } => plain(),
+                Refused::PoolNotFound { pool, hint } => {
+                    vec![(format!("Pool {pool} does not exist"), hint.clone())]
+                }
+                Refused::RunExists { .. }
+                | Refused::LogicalDateTaken { .. }
+                | Refused::DefaultPool { .. }
+                | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),
         }
     }
+}
+
+/// A reply that belongs to no question of ours: the other side is of another version.
+pub fn other_answer() -> CliError {
+    CliError::failed("the scheduler answered another question")
 }
 
 /// The one way to say it, whoever noticed; without a better idea the hint names the list.

@@ -20,6 +20,7 @@ mod info;
 mod lookup;
 mod node;
 pub mod output;
+mod pools;
 mod progress;
 mod rotate;
 mod session;
@@ -73,6 +74,7 @@ enum Command {
     Scheduler(node::Scheduler),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
+    Pools(pools::PoolsCommand),
     Variables(variables::VariablesCommand),
     Connections(connections::ConnectionsCommand),
     Db(db::DbCommand),
@@ -150,6 +152,7 @@ impl Command {
             Self::Scheduler(scheduler) => scheduler.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
+            Self::Pools(pools) => block_on(pools.run(session)),
             Self::Variables(variables) => block_on(variables.run(session)),
             Self::Connections(connections) => block_on(connections.run(session)),
             Self::Db(db) => block_on(db.run(session)),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::ids::{DagId, RunId};
+use crate::domain::ids::{DagId, PoolName, RunId};
 use crate::domain::run::RunType;
 use crate::domain::state::RunState;
 use crate::domain::time::Time;
@@ -15,6 +15,19 @@ use crate::domain::time::Time;
 pub enum Control {
     Trigger(Trigger),
     Pause { dag: DagId, paused: bool },
+    SetPool(Pool),
+    DeletePool { pool: PoolName },
+}
+
+/// A pool as a user wants it. One with a known name is replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    pub name: PoolName,
+    /// -1: without limit; 0: lets nobody in.
+    pub slots: i32,
+    pub description: String,
+    /// Whether deferred tasks hold their slots.
+    pub include_deferred: bool,
 }
 
 /// A run that a user asks for.
@@ -79,6 +92,14 @@ pub enum Reply {
         paused: bool,
         changed: bool,
     },
+    /// The pool is as it was wanted.
+    PoolSet {
+        pool: PoolName,
+    },
+    /// No task gets a place there any more; the ones that run go on.
+    PoolDeleted {
+        pool: PoolName,
+    },
     Refused {
         why: Refused,
     },
@@ -110,6 +131,10 @@ pub enum Refused {
     RunExists { dag: DagId, run_id: RunId },
     #[error("DAG `{dag}` already has a run for the logical date {logical_date}: run `{run_id}`")]
     LogicalDateTaken { dag: DagId, logical_date: Time, run_id: RunId },
+    #[error("Pool {pool} does not exist{}", hint.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    PoolNotFound { pool: PoolName, hint: Option<String> },
+    #[error("{pool} cannot be deleted: it is the pool of every task that names none")]
+    DefaultPool { pool: PoolName },
     #[error("{message}")]
     Invalid { message: String },
 }

@@ -15,6 +15,8 @@ impl Core {
         let reply = match control {
             Control::Trigger(trigger) => self.trigger(now, trigger, history),
             Control::Pause { dag, paused } => self.pause(now, dag, paused),
+            Control::SetPool(pool) => self.change_pool(pool),
+            Control::DeletePool { pool } => self.delete_pool(pool),
         };
         self.reply(now, ticket, reply.unwrap_or_else(|why| Reply::Refused { why }));
     }

@@ -15,9 +15,10 @@ pub mod invariant;
 mod load;
 mod lookup;
 pub mod message;
+pub mod pools;
 mod progress;
 mod reports;
-pub mod restore;
+mod restore;
 mod runs;
 mod timers;
 

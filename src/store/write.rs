@@ -40,6 +40,8 @@ pub enum Write {
     },
     Worker(WorkerRow),
     Pool(PoolRow),
+    /// Nobody finds it any more.
+    DeletePool(PoolName),
     /// A durable command was carried out, or refused with a reason.
     CommandDone {
         id: CommandId,

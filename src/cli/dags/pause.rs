@@ -13,7 +13,7 @@ use crate::protocol::control::{Control, Reply};
 use crate::store::query::DagEntry;
 
 use super::super::arguments::{DagSource, Output};
-use super::super::error::CliError;
+use super::super::error::{CliError, other_answer};
 use super::super::lookup;
 use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
@@ -66,7 +66,7 @@ impl Pause {
             match client.control(&control, user.as_deref()).await? {
                 Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
                 Reply::Refused { why } => return Err(why.into()),
-                Reply::Triggered(_) => return Err(CliError::failed("the scheduler answered another question")),
+                Reply::Triggered(_) | Reply::PoolSet { .. } | Reply::PoolDeleted { .. } => return Err(other_answer()),
             }
         }
         Ok(rows.write(self.output.format, &mut session.out)?)

@@ -157,11 +157,12 @@ impl ModelStore {
             Write::Worker(row) => {
                 self.workers.insert(row.id, row);
             }
-            Write::XCom(_)
-            | Write::ClearXComs { .. }
-            | Write::FileProblems { .. }
-            | Write::Pool(_)
-            | Write::CommandDone { .. } => {}
+            Write::Pool(row) => {
+                self.pools.retain(|pool| pool.name != row.name);
+                self.pools.push(row);
+            }
+            Write::DeletePool(name) => self.pools.retain(|pool| pool.name != name),
+            Write::XCom(_) | Write::ClearXComs { .. } | Write::FileProblems { .. } | Write::CommandDone { .. } => {}
         }
     }
 

@@ -343,7 +343,9 @@ async fn workers_pools_and_problems_come_back_as_they_went() {
         .await;
 
         assert_eq!(bed.store.workers().await.expect("workers"), [worker]);
-        assert_eq!(bed.store.pools().await.expect("pools"), [pool]);
+        assert_eq!(bed.store.pools().await.expect("pools").as_slice(), std::slice::from_ref(&pool));
+        bed.write(vec![Write::Pool(pool.clone()), Write::DeletePool(pool.name)]).await;
+        assert_eq!(bed.store.pools().await.expect("pools"), [], "the last word on a pool counts");
         let shown = |problem: &Problem| ImportError { file: "a.py".to_owned(), problem: problem.clone(), at: at(2) };
         assert_eq!(bed.store.import_errors().await.expect("problems"), [shown(&full), shown(&bare)]);
         bed.write(vec![problems(vec![bare.clone()])]).await;

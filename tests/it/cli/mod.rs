@@ -5,6 +5,7 @@ mod connections;
 mod dags;
 mod database;
 mod node;
+mod pools;
 mod program;
 mod runs;
 mod tasks;
