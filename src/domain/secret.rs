@@ -24,10 +24,36 @@ const SENSITIVE: [&str; 13] = [
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
 
+/// A text whose `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
 /// Whether what has this name is a secret.
 pub fn is_sensitive(name: &str) -> bool {
     let name = name.trim().to_lowercase();
     SENSITIVE.iter().any(|word| name.contains(word))
+}
+
+/// What is secret of a variable: all of it under a sensitive key, else what its JSON holds under one.
+pub fn of_variable(key: &str, value: &str) -> Vec<String> {
+    let mut secrets = Vec::new();
+    let json: Option<Value> = serde_json::from_str(value).ok();
+    if is_sensitive(key) {
+        secrets.push(value.to_owned());
+        if let Some(json) = &json {
+            texts(json, &mut secrets);
+        }
+    } else if let Some(json) = &json {
+        collect(json, &mut secrets);
+    }
+    secrets
 }
 
 /// The texts inside a value that stand under a sensitive name.

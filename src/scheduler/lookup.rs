@@ -1,9 +1,11 @@
 //! What the core cannot know from memory: finished runs, and the values that tasks left.
 
-use crate::domain::ids::{DagId, MapIndex, RunId, RunKey, TaskId};
+use crate::domain::connection::Connection;
+use crate::domain::ids::{ConnectionId, DagId, MapIndex, RunId, RunKey, TaskId, VariableKey};
+use crate::domain::secret::Hidden;
 use crate::protocol::control::Control;
 use crate::protocol::work::{Answer, Question};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Vault};
 
 use super::core::History;
 
@@ -21,7 +23,7 @@ pub(super) async fn history(store: &Store, control: &Control) -> Result<History,
 }
 
 /// The answer to a running task's question.
-pub(super) async fn answer(store: &Store, run: RunKey, question: Question) -> Answer {
+pub(super) async fn answer(store: &Store, vault: &Vault, run: RunKey, question: Question) -> Answer {
     match question {
         Question::GetXCom { task_id, map_index, key, run_id, dag_id } => {
             match xcom(store, run, task_id, map_index, key, dag_id.zip(run_id)).await {
@@ -29,9 +31,27 @@ pub(super) async fn answer(store: &Store, run: RunKey, question: Question) -> An
                 Err(why) => Answer::Refused { why },
             }
         }
+        Question::GetVariable { key } => match variable(vault, &key).await {
+            Ok(value) => Answer::Variable { value: value.map(Hidden) },
+            Err(why) => Answer::Refused { why },
+        },
+        Question::GetConnection { conn_id } => match connection(vault, &conn_id).await {
+            Ok(connection) => Answer::Connection { connection: connection.map(Box::new) },
+            Err(why) => Answer::Refused { why },
+        },
         // Stored by the core, never looked up.
         Question::SetXCom { .. } => Answer::Refused { why: "a value to store is no question".to_owned() },
     }
+}
+
+async fn variable(vault: &Vault, key: &str) -> Result<Option<String>, String> {
+    let key = VariableKey::new(key).map_err(|invalid| invalid.to_string())?;
+    vault.find_variable(&key).await.map_err(|error| error.to_string())
+}
+
+async fn connection(vault: &Vault, id: &str) -> Result<Option<Connection>, String> {
+    let id = ConnectionId::new(id).map_err(|invalid| invalid.to_string())?;
+    vault.find_connection(&id).await.map_err(|error| error.to_string())
 }
 
 async fn xcom(

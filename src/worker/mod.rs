@@ -10,6 +10,7 @@ pub mod companion;
 pub mod journal;
 pub mod leftover;
 pub mod log;
+mod mask;
 pub mod operator;
 pub mod output;
 pub mod process;

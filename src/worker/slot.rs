@@ -9,6 +9,7 @@
 //! A slot runs on the arbiter, beside the worker actor, which alone decides what
 //! a claim may do. The slot tells it what happened, and never reports by itself.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ use super::process::{Companion, Process};
 use super::settings::WorkerSettings;
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
+use crate::domain::secret;
+use crate::domain::template::{Found, Lookups, Wanted};
 use crate::domain::time::{Time, to_micros};
 use crate::protocol::task_channel::{Finish, FromTask, Reply};
 use crate::protocol::work::{Answer, Question, Report, TaskMessage};
@@ -116,6 +119,8 @@ struct Running {
     result: Option<LastLine>,
     finish: Option<Finish>,
     xcoms: Vec<(String, Value)>,
+    /// Questions for what may be secret, until they are answered.
+    asked: BTreeMap<u64, Wanted>,
     stopping: Option<StopWhy>,
     kill_at: Option<Instant>,
     end: Option<End>,
@@ -139,7 +144,7 @@ impl Slot {
         );
         log.say(Utc::now(), "worker", Level::Info, &title);
 
-        let news = match self.start(&mut log) {
+        let news = match self.start(&mut log).await {
             Err(Unstartable(why)) => self.unstartable(&mut log, why),
             Ok(None) => self.end_of_nothing(&mut log),
             Ok(Some(started)) => self.follow(started, &mut log).await,
@@ -150,9 +155,20 @@ impl Slot {
     }
 
     /// Makes the process. `None` when the operator has nothing to run.
-    fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
-        let now = Utc::now();
-        let mut job = match operator::prepare(&self.task, self.claim, now, &self.settings, &self.folders)? {
+    async fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
+        let lookups = Lookups::default();
+        let (now, prepared) = loop {
+            let now = Utc::now();
+            let prepared = operator::prepare(&self.task, self.claim, now, &self.settings, &self.folders, &lookups);
+            let wanted = lookups.wanted();
+            if wanted.is_empty() {
+                break (now, prepared?);
+            }
+            if !self.look_up(&lookups, wanted, log).await {
+                return Ok(Some(Started::Withdrawn));
+            }
+        };
+        let mut job = match prepared {
             Prepared::Nothing => return Ok(None),
             Prepared::Process(job) => job,
         };
@@ -180,6 +196,26 @@ impl Slot {
         let process =
             spawned.map_err(|error| Unstartable(format!("cannot ask the companion for a process: {error}")))?;
         Ok(Some(Started::Asked(Box::new(Asked { job, process, output, channel }))))
+    }
+
+    /// Asks for what the templates want; `false` when the attempt was withdrawn meanwhile.
+    async fn look_up(&mut self, lookups: &Lookups, wanted: Vec<Wanted>, log: &mut TaskLog) -> bool {
+        let mut open = BTreeMap::new();
+        for (seq, wanted) in (1..).zip(wanted) {
+            (self.tell)(self.claim, SlotNews::Asked { seq, question: question(&wanted) });
+            open.insert(seq, wanted);
+        }
+        while !open.is_empty() {
+            match self.orders.recv().await {
+                Some(SlotOrder::Answer { seq, answer }) => {
+                    let Some(wanted) = open.remove(&seq) else { continue };
+                    log.hide(secrets(&answer, &wanted));
+                    lookups.put(wanted, found(answer));
+                }
+                Some(SlotOrder::Stop { .. } | SlotOrder::Withdraw) | None => return false,
+            }
+        }
+        true
     }
 
     /// Whether an order came before anything was started.
@@ -222,6 +258,7 @@ impl Slot {
             result: (self.task.do_xcom_push && operator::has_result_line(&self.task.operator)).then(LastLine::default),
             finish: None,
             xcoms: Vec::new(),
+            asked: BTreeMap::new(),
             stopping: None,
             kill_at: None,
             end: None,
@@ -296,6 +333,10 @@ impl Slot {
                     Some(SlotOrder::Stop { why, grace }) => self.stop(running, log, why, grace),
                     Some(SlotOrder::Withdraw) => {}
                     Some(SlotOrder::Answer { seq, answer }) => {
+                        // Before the task can print it.
+                        if let Some(asked) = running.asked.remove(&seq) {
+                            log.hide(secrets(&answer, &asked));
+                        }
                         if let Some(channel) = &running.channel {
                             channel.reply(&reply(seq, answer));
                         }
@@ -371,11 +412,18 @@ impl Slot {
             Some(Ok(FromTask::SetXCom { id, key, value })) => {
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
             }
+            Some(Ok(FromTask::GetVariable { id, key })) => self.ask(running, id, Wanted::Variable(key)),
+            Some(Ok(FromTask::GetConnection { id, conn_id })) => self.ask(running, id, Wanted::Connection(conn_id)),
             Some(Ok(FromTask::GetXCom { id, task_id, key, map_index, run_id, dag_id, include_prior_dates: _ })) => {
                 let question = Question::GetXCom { task_id, map_index, key, run_id, dag_id };
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question });
             }
         }
+    }
+
+    fn ask(&self, running: &mut Running, id: u64, wanted: Wanted) {
+        (self.tell)(self.claim, SlotNews::Asked { seq: id, question: question(&wanted) });
+        running.asked.insert(id, wanted);
     }
 
     fn conclude(&self, running: Running, log: &mut TaskLog) -> SlotNews {
@@ -501,7 +549,48 @@ async fn hear(channel: &mut Option<Channel>) -> Option<Result<FromTask, String>>
 fn reply(id: u64, answer: Answer) -> Reply {
     match answer {
         Answer::XCom { value } => Reply::value(id, value.unwrap_or(Value::Null)),
+        Answer::Variable { value } => Reply::value(id, value.map_or(Value::Null, |text| Value::String(text.0))),
+        Answer::Connection { connection } => {
+            Reply::value(id, connection.map_or(Value::Null, |connection| Value::Object(connection.object())))
+        }
         Answer::Stored => Reply::value(id, Value::Null),
         Answer::Refused { why } => Reply::error(id, why),
+    }
+}
+
+/// A template's wish as a question to the scheduler.
+fn question(wanted: &Wanted) -> Question {
+    match wanted.clone() {
+        Wanted::Variable(key) => Question::GetVariable { key },
+        Wanted::Connection(conn_id) => Question::GetConnection { conn_id },
+        Wanted::XCom { task_id, key, map_index, dag_id, run_id } => {
+            Question::GetXCom { task_id, map_index, key, run_id, dag_id }
+        }
+    }
+}
+
+fn found(answer: Answer) -> Found {
+    match answer {
+        Answer::XCom { value } => Found::XCom(value),
+        Answer::Variable { value } => Found::Variable(value.map(|text| text.0)),
+        Answer::Connection { connection } => Found::Connection(connection),
+        Answer::Stored => Found::Refused("the scheduler answered another question".to_owned()),
+        Answer::Refused { why } => Found::Refused(why),
+    }
+}
+
+/// What of an answer must not stand in the log.
+fn secrets(answer: &Answer, asked: &Wanted) -> Vec<String> {
+    match (answer, asked) {
+        (Answer::Variable { value: Some(value) }, Wanted::Variable(key)) => secret::of_variable(key, &value.0),
+        (Answer::Connection { connection: Some(connection) }, _) => connection.secrets(),
+        (
+            Answer::XCom { .. }
+            | Answer::Variable { .. }
+            | Answer::Connection { connection: None }
+            | Answer::Stored
+            | Answer::Refused { .. },
+            _,
+        ) => Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ mod pools;
 mod program;
 mod runs;
 mod tasks;
+mod values;
 mod variables;
 
 use std::path::Path;

@@ -269,7 +269,9 @@ send({"type": "finish", "state": "success"})
             FromWorker::Asked { seq, question, .. } => {
                 let answer = match &question {
                     Question::GetXCom { .. } => Answer::XCom { value: Some(json!(7)) },
-                    Question::SetXCom { .. } => Answer::Refused { why: "no".to_owned() },
+                    Question::SetXCom { .. } | Question::GetVariable { .. } | Question::GetConnection { .. } => {
+                        Answer::Refused { why: "no".to_owned() }
+                    }
                 };
                 questions.push(question);
                 world.worker.told.say(ToWorker::Values { claim, seq, answer });
