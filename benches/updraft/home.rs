@@ -28,8 +28,10 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_updraft");
 
 /// Whatever takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// How often a condition is looked at; figures come from the rows' own times, not from here.
+/// How often a condition is looked at where the figure comes from the rows' own times.
 const LOOK: Duration = Duration::from_millis(20);
+/// The same where the figure is the time until the condition was seen.
+const LOOK_CLOSELY: Duration = Duration::from_millis(1);
 
 /// A home on the disk of the build folder: a memory file system would make every commit look free.
 pub struct Home {
@@ -41,6 +43,7 @@ pub struct Home {
 /// A node that runs in a [`Home`]; killed when dropped.
 pub struct Node {
     child: Child,
+    log: PathBuf,
     client: Client,
     runtime: Rc<Runtime>,
 }
@@ -84,7 +87,7 @@ impl Home {
         self.folder.path()
     }
 
-    /// What the node wrote to stderr so far, for the error of a question that cannot be answered.
+    /// Where the node's stderr goes.
     pub fn log(&self) -> PathBuf {
         self.path().join("node.log")
     }
@@ -122,16 +125,14 @@ impl Home {
     /// A node from its process, once its database is there.
     pub fn attach(&self, child: Child) -> Result<Node> {
         let client = self.runtime.block_on(Client::open(&self.settings()?))?;
-        Ok(Node { child, client, runtime: Rc::clone(&self.runtime) })
+        Ok(Node { child, log: self.log(), client, runtime: Rc::clone(&self.runtime) })
     }
 
     /// An error when the node has ended or taken too long.
     pub fn check(&self, child: &mut Child, begun: Instant) -> Result<()> {
         let ended = child.try_wait()?;
         if ended.is_some() || begun.elapsed() > PATIENCE {
-            let said = fs::read_to_string(self.log()).unwrap_or_default();
-            let last: Vec<&str> = said.lines().rev().take(5).collect();
-            return Err(format!("the node did not get ready ({ended:?}); it said, last line first: {last:?}").into());
+            return Err(format!("the node did not get ready ({ended:?}); {}", last_words(&self.log())).into());
         }
         Ok(())
     }
@@ -168,24 +169,31 @@ impl Node {
     }
 
     /// Waits until `holds` gives something.
-    pub fn wait_until<T>(&mut self, what: &str, mut holds: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
+    pub fn wait_until<T>(&mut self, what: &str, holds: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
+        self.wait(what, LOOK, holds)
+    }
+
+    fn wait<T>(&mut self, what: &str, look: Duration, mut holds: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
         let begun = Instant::now();
         loop {
             if let Some(found) = holds(self)? {
                 return Ok(found);
             }
             if let Some(status) = self.child.try_wait()? {
-                return Err(format!("the node ended with {status} while the benchmark waited for {what}").into());
+                let words = last_words(&self.log);
+                return Err(
+                    format!("the node ended with {status} while the benchmark waited for {what}; {words}").into()
+                );
             }
             if begun.elapsed() > PATIENCE {
                 return Err(format!("after {} s there is still no {what}", PATIENCE.as_secs()).into());
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(look);
         }
     }
 
     pub fn wait_for_dag(&mut self, dag: &DagId) -> Result<()> {
-        self.wait_until("DAG of that name", |node| {
+        self.wait("DAG of that name", LOOK_CLOSELY, |node| {
             let names = node.block_on(node.store().dag_names())?;
             Ok(names.iter().any(|name| name == dag.as_str()).then_some(()))
         })
@@ -217,14 +225,37 @@ impl Node {
         self.wait_until("end of the run", |node| succeeded(node.block_on(node.store().run(dag, &run_id))?))
     }
 
+    /// Seconds from the wish for a run until its success can be read. For runs of no-ops: they
+    /// begin and end in one step of the scheduler, so that their rows name one instant.
+    pub fn seconds_until_seen(&mut self, dag: &DagId) -> Result<f64> {
+        let begun = Instant::now();
+        let run_id = self.trigger(dag)?;
+        self.wait("end of the run", LOOK_CLOSELY, |node| succeeded(node.block_on(node.store().run(dag, &run_id))?))?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    /// Lets a paused DAG go on, and gives the seconds until so many runs can be read as succeeded.
+    pub fn seconds_from_unpause(&mut self, dag: &DagId, expected: usize) -> Result<f64> {
+        let begun = Instant::now();
+        let unpause = Control::Pause { dag: dag.clone(), paused: false };
+        match self.block_on(self.client.control(&unpause, None))? {
+            Reply::Paused { changed: true, .. } => {}
+            other => return Err(format!("unpausing was answered with {other:?}").into()),
+        }
+        self.wait("end of all runs", LOOK_CLOSELY, |node| node.all_succeeded(dag, expected))?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    fn all_succeeded(&self, dag: &DagId, expected: usize) -> Result<Option<Vec<RunRow>>> {
+        let filter = RunFilter { dag: Some(dag.clone()), ..RunFilter::default() };
+        let runs = self.block_on(self.store().runs(&filter))?;
+        let ended = runs.into_iter().map(|run| succeeded(Some(run))).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(ended.filter(|runs| runs.len() >= expected))
+    }
+
     /// Waits until a DAG has so many runs and all have succeeded.
     pub fn wait_for_runs(&mut self, dag: &DagId, expected: usize) -> Result<Vec<RunRow>> {
-        self.wait_until("end of all runs", |node| {
-            let filter = RunFilter { dag: Some(dag.clone()), ..RunFilter::default() };
-            let runs = node.block_on(node.store().runs(&filter))?;
-            let ended = runs.into_iter().map(|run| succeeded(Some(run))).collect::<Result<Option<Vec<_>>>>()?;
-            Ok(ended.filter(|runs| runs.len() >= expected))
-        })
+        self.wait_until("end of all runs", |node| node.all_succeeded(dag, expected))
     }
 
     pub fn attempts(&self, run: &RunRow) -> Result<Vec<AttemptRow>> {
@@ -255,6 +286,13 @@ impl Drop for Node {
     }
 }
 
+/// What a node wrote last, for the error of a question that cannot be answered.
+fn last_words(log: &Path) -> String {
+    let said = fs::read_to_string(log).unwrap_or_default();
+    let last: Vec<&str> = said.lines().rev().take(5).collect();
+    format!("it said, last line first: {last:#?}")
+}
+
 /// The run once it has succeeded; an error when it ended otherwise.
 fn succeeded(run: Option<RunRow>) -> Result<Option<RunRow>> {
     match run {
@@ -268,11 +306,4 @@ fn succeeded(run: Option<RunRow>) -> Result<Option<RunRow>> {
 pub fn run_seconds(run: &RunRow) -> Result<f64> {
     let ended = run.ended_at.ok_or("a run that has ended has no end")?;
     Ok((ended - run.queued_at).to_std()?.as_secs_f64())
-}
-
-/// Seconds from the first of these runs' beginning to the last one's end.
-pub fn span_seconds(runs: &[RunRow]) -> Result<f64> {
-    let begun = runs.iter().map(|run| run.queued_at).min().ok_or("there is no run")?;
-    let ended = runs.iter().filter_map(|run| run.ended_at).max().ok_or("no run has ended")?;
-    Ok((ended - begun).to_std()?.as_secs_f64())
 }

@@ -135,6 +135,7 @@ impl CliError {
                 | NodeError::Store(_)
                 | NodeError::Client(_)
                 | NodeError::Worker(_)
+                | NodeError::WorkerVanished
                 | NodeError::Deposed { .. }
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),

@@ -53,6 +53,9 @@ pub enum NodeError {
     Client(#[from] ClientError),
     #[error("the worker cannot start: {0}")]
     Worker(#[from] WorkerError),
+    /// It panicked: to leave as if all were well would hide that.
+    #[error("the worker ended without a word, which is a fault of this program: please report it with the log above")]
+    WorkerVanished,
     #[error("{0}")]
     Configuration(Problem),
     #[error("another scheduler took over this database ({holder}, epoch {epoch}): this node has stopped")]
@@ -122,7 +125,10 @@ impl Node {
         let fate = tokio::select! {
             () = stop() => Ok(()),
             ended = &mut self.deposed => Err(ended.map_or_else(|_| NodeError::Deposed { holder: String::new(), epoch: 0 }, why)),
-            left = &mut self.worker_ended => return left.unwrap_or(Ok(())).map_err(NodeError::Worker),
+            left = &mut self.worker_ended => return match left {
+                Ok(left) => left.map_err(NodeError::Worker),
+                Err(_) => Err(NodeError::WorkerVanished),
+            },
         };
         if fate.is_err() {
             self.say(ToWorker::Drain { deadline: Duration::ZERO });

@@ -7,6 +7,7 @@ use regex::Regex;
 use crate::domain::graph::Dag;
 use crate::domain::ids::DagId;
 use crate::domain::run::iso;
+use crate::domain::schedule::Schedule;
 use crate::domain::time::Time;
 use crate::node::client::Client;
 use crate::protocol::control::{Control, Reply};
@@ -162,6 +163,9 @@ impl Backlog {
             (Some(first), _, _) => format!("unpausing `{id}` will create {runs}, {tasks}, of {}", iso(first)),
             (None, _, Some(next)) => {
                 format!("unpausing `{id}` will create no run now; the next one is due at {}", iso(next))
+            }
+            (None, _, None) if entry.definition.schedule == Schedule::Never => {
+                format!("unpausing `{id}` will create no run: it has no schedule, and runs when it is triggered")
             }
             (None, _, None) => format!("unpausing `{id}` will create no run: its schedule makes no more"),
         }
