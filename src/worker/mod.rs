@@ -14,6 +14,7 @@ mod mask;
 pub mod operator;
 pub mod output;
 pub mod process;
+mod question;
 pub mod render;
 pub mod settings;
 pub mod slot;
