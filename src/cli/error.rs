@@ -136,7 +136,13 @@ impl CliError {
             },
             Self::Refused(why) => match &**why {
                 Refused::DagNotFound { dag, hint } => vec![no_such_dag(dag.as_str(), hint.clone())],
-                Refused::RunExists { .. } | Refused::LogicalDateTaken { .. } | Refused::Invalid { .. } => plain(),
+                Refused::TaskNotFound { dag, task, hint } => {
+                    vec![(format!("DAG `{dag}` has no task `{task}`"), hint.clone())]
+                }
+                Refused::RunNotFound { .. }
+                | Refused::RunExists { .. }
+                | Refused::LogicalDateTaken { .. }
+                | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) => plain(),
         }

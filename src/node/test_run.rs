@@ -119,7 +119,9 @@ async fn follow(
     match scheduler.send(Ask(Control::Trigger(trigger))).await.map_err(gone)? {
         Reply::Triggered(triggered) => Ok((triggered.run_id, watch)),
         Reply::Refused { why } => Err(why.to_string()),
-        Reply::Paused { .. } => Err("a trigger was answered as a pause".to_owned()),
+        Reply::Paused { .. } | Reply::Touched { .. } | Reply::RunMarked { .. } => {
+            Err("a trigger was answered as something else".to_owned())
+        }
     }
 }
 

@@ -6,5 +6,6 @@
 pub mod control;
 pub mod event;
 pub mod execution;
+pub mod selection;
 pub mod task_channel;
 pub mod work;

@@ -227,11 +227,9 @@ impl Core {
             Wish::Clear => {
                 self.move_task(at, TaskEvent::Cleared);
                 self.move_task(at, TaskEvent::Ended(Ending::Failed));
-                self.work.undecided.push_back(at);
+                self.forget_try(at);
             }
-            Wish::Mark { mark } => {
-                self.move_task(at, TaskEvent::Marked(mark));
-            }
+            Wish::Mark { mark } => self.apply_mark(now, at, mark),
             Wish::Abandon => {
                 self.instance_mut(at).row.ended_at = Some(now);
                 self.move_task(at, TaskEvent::Abandoned);

@@ -1,4 +1,4 @@
-//! What users want: triggers and pauses. Every control gets exactly one answer.
+//! What users want: triggers and pauses; clears and marks have files of their own. Every control gets exactly one answer.
 
 use crate::domain::ids::{DagId, RunId};
 use crate::domain::problem::suggestion;
@@ -15,6 +15,9 @@ impl Core {
         let reply = match control {
             Control::Trigger(trigger) => self.trigger(now, trigger, history),
             Control::Pause { dag, paused } => self.pause(now, dag, paused),
+            Control::Clear(clear) => self.clear(now, &clear, history),
+            Control::MarkTasks { selection, mark, dry_run } => self.mark_tasks(now, &selection, mark, dry_run, history),
+            Control::MarkRun { dag, run_id, succeeded } => self.mark_run(now, dag, run_id, succeeded, history),
         };
         self.reply(now, ticket, reply.unwrap_or_else(|why| Reply::Refused { why }));
     }
@@ -27,7 +30,7 @@ impl Core {
         self.effect(Effect::Answer { ticket, reply });
     }
 
-    fn known(&self, id: &DagId) -> Result<(), Refused> {
+    pub(super) fn known(&self, id: &DagId) -> Result<(), Refused> {
         if self.dags.get(id).is_some_and(|dag| !dag.row.is_stale) {
             return Ok(());
         }
@@ -130,6 +133,7 @@ impl Core {
             queued_at: now,
             started_at: None,
             ended_at: None,
+            clear_number: 0,
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::graph::Dag;
-use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, PoolName, RunId, RunKey, VersionNumber, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, PoolName, RunKey, VersionNumber, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
@@ -26,6 +26,7 @@ use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRo
 
 use super::TaskRef;
 use super::admit::Admission;
+pub use super::history::{History, KnownRun};
 use super::timers::Timers;
 
 /// What the core must know of the configuration.
@@ -99,15 +100,6 @@ pub enum Ticket {
     Command(CommandId),
     /// Somebody in this process.
     Caller(u64),
-}
-
-/// What only the store knows about finished runs.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// The run that already has the wanted id.
-    pub same_id: Option<RunId>,
-    /// The run that already has the wanted logical date.
-    pub same_date: Option<RunId>,
 }
 
 /// What the shell must do. Everything but `Write` waits for the commit.
@@ -314,6 +306,9 @@ impl Core {
         loop {
             self.decide_all(now);
             self.close_runs(now);
+            if !self.work.undecided.is_empty() {
+                continue;
+            }
             self.admit_all(now);
             if self.work.undecided.is_empty() && self.work.maybe_over.is_empty() {
                 return;

@@ -7,13 +7,17 @@
 pub mod actor;
 mod admit;
 mod attempts;
+mod clear;
 mod controls;
 pub mod core;
 mod dags;
+mod history;
 pub mod interlude;
 pub mod invariant;
 mod lookup;
+mod mark;
 mod progress;
+mod recall;
 mod reports;
 pub mod restore;
 mod runs;

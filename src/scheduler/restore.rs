@@ -219,7 +219,7 @@ impl Core {
 }
 
 impl Run {
-    fn restore_tasks(&mut self, rows: Vec<TaskRow>, attempts: Vec<AttemptRow>) {
+    pub(super) fn restore_tasks(&mut self, rows: Vec<TaskRow>, attempts: Vec<AttemptRow>) {
         let dag = self.dag.clone();
         let mut attempts: HashMap<_, _> = attempts.into_iter().map(|attempt| (attempt.id, attempt)).collect();
         let mut by_task: HashMap<_, _> = rows.into_iter().map(|row| (row.task_id.clone(), row)).collect();
@@ -234,6 +234,12 @@ impl Run {
                 instance.row = row;
             }
         }
+        self.count_upstreams();
+    }
+
+    /// Counts how the upstreams of freshly made task instances stand.
+    pub(super) fn count_upstreams(&mut self) {
+        let dag = self.dag.clone();
         for (ix, _) in dag.tasks() {
             let state = self.tasks[ix.usize()].row.state;
             for next in dag.downstream(ix) {

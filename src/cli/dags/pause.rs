@@ -61,7 +61,9 @@ impl Pause {
             match client.control(&control, user.as_deref()).await? {
                 Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
                 Reply::Refused { why } => return Err(why.into()),
-                Reply::Triggered(_) => return Err(CliError::failed("the scheduler answered another question")),
+                Reply::Triggered(_) | Reply::Touched { .. } | Reply::RunMarked { .. } => {
+                    return Err(CliError::failed("the scheduler answered another question"));
+                }
             }
         }
         Ok(rows.write(self.output.format, &mut session.out)?)

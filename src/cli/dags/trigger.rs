@@ -75,7 +75,9 @@ impl Trigger {
         let run = match client.control(&wish, user.as_deref()).await? {
             Reply::Triggered(run) => run,
             Reply::Refused { why } => return Err(why.into()),
-            Reply::Paused { .. } => return Err(CliError::failed("the scheduler answered another question")),
+            Reply::Paused { .. } | Reply::Touched { .. } | Reply::RunMarked { .. } => {
+                return Err(CliError::failed("the scheduler answered another question"));
+            }
         };
         let mut rows = Rows::new(COLUMNS);
         rows.push([

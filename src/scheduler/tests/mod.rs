@@ -2,4 +2,5 @@
 
 mod simulation;
 mod stories;
+mod stories_of_clearing;
 mod world;

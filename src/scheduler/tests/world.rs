@@ -20,8 +20,9 @@ use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
 use crate::domain::trigger::TriggerRule;
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
+use crate::protocol::selection::Selection;
 use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
-use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, Settings, Ticket};
+use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, KnownRun, Settings, Ticket};
 use crate::scheduler::restore::{Unfinished, UnfinishedRun};
 use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRow, Write};
 
@@ -206,6 +207,31 @@ impl ModelStore {
         }
     }
 
+    /// What the shell reads for a control about past runs.
+    pub fn history(&self, control: &Control) -> History {
+        let selection = match control {
+            Control::Trigger(_) | Control::Pause { .. } => return History::default(),
+            Control::Clear(clear) => clear.selection.clone(),
+            Control::MarkTasks { selection, .. } => selection.clone(),
+            Control::MarkRun { dag, run_id, .. } => Selection::whole_run(dag.clone(), run_id.clone()),
+        };
+        let of_dag = || self.runs.values().filter(|run| run.dag_id == selection.dag);
+        let dates: Vec<Time> = of_dag()
+            .filter(|run| selection.run_ids().contains(&run.run_id))
+            .filter_map(|run| run.logical_date)
+            .collect();
+        let runs =
+            of_dag().filter(|run| selection.includes(&run.run_id, run.logical_date, &dates)).map(|row| KnownRun {
+                row: row.clone(),
+                dag: Some(compile(self.versions[&(row.dag_id.clone(), row.version)].clone())),
+                tasks: match row.state.is_finished() {
+                    true => self.tasks.values().filter(|task| task.run == row.key).cloned().collect(),
+                    false => Vec::new(),
+                },
+            });
+        History { runs: runs.collect(), ..History::default() }
+    }
+
     pub fn task(&self, run: RunKey, task: &str) -> &TaskRow {
         &self.tasks[&(run, TaskId::new(task).expect("a task id"))]
     }
@@ -297,7 +323,8 @@ impl World {
     }
 
     pub fn control(&mut self, control: Control) -> Reply {
-        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history: History::default() });
+        let history = self.store.history(&control);
+        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history });
         self.answers.pop().expect("every control is answered")
     }
 

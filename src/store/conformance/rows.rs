@@ -99,6 +99,7 @@ pub fn run(key: i64, dag: &str, state: RunState) -> RunRow {
         queued_at: at(key),
         started_at: None,
         ended_at: None,
+        clear_number: 0,
     }
 }
 
