@@ -35,7 +35,7 @@ pub struct DagSource {
 }
 
 impl DagSource {
-    pub fn say(&self, session: &Session) {
+    pub fn say(&self, session: &mut Session) {
         let given = [("-S/--subdir", self.subdir.is_some()), ("-B/--bundle-name", !self.bundle_name.is_empty())];
         for (flag, _) in given.into_iter().filter(|(_, given)| *given) {
             session.say(format_args!("{flag} has no effect here: the one DAGs folder is `[core] dags_folder`"));

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use crate::node::client::open_store;
+use crate::node::client::{Tables, open_store};
 use crate::node::scheduling_lock::SchedulingLock;
 use crate::node::translate;
 use crate::store::{OpenOptions, Store};
@@ -65,11 +65,7 @@ async fn init(session: &mut Session) -> Result<(), CliError> {
 
 async fn migrate(session: &mut Session) -> Result<(), CliError> {
     let config = session.config()?;
-    let store = Store::open(&translate::store(config.settings())).await?;
-    store.migrate().await?;
-    store.close().await?;
-    // Opened as every other command does, which also makes the default pool.
-    Ok(open_store(config.settings()).await?.close().await?)
+    Ok(open_store(config.settings(), Tables::Migrate).await?.close().await?)
 }
 
 async fn check(session: &mut Session) -> Result<(), CliError> {
@@ -95,7 +91,7 @@ impl Reset {
         }
         store.reset().await?;
         store.close().await?;
-        open_store(settings).await?.close().await?;
+        open_store(settings, Tables::Migrate).await?.close().await?;
         Ok(writeln!(session.out, "Database reset done!")?)
     }
 }

@@ -126,6 +126,7 @@ impl CliError {
                 | NodeError::Store(_)
                 | NodeError::Client(_)
                 | NodeError::Worker(_)
+                | NodeError::WorkerVanished
                 | NodeError::Deposed { .. }
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),

@@ -1,11 +1,11 @@
 //! Shows a test run as it goes, on stderr: one line per change, and below them, on a terminal, what runs now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::domain::ids::TaskKey;
+use crate::domain::ids::{TaskKey, TryNumber};
 use crate::domain::state::TaskState;
 use crate::domain::time::{Time, until};
 use crate::protocol::event::{Change, Event};
@@ -16,6 +16,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     begun: Option<Time>,
     running: BTreeSet<String>,
+    /// What was shown last: a change of the row that is none of the state is no news.
+    shown: BTreeMap<String, (TaskState, TryNumber)>,
 }
 
 impl Progress {
@@ -26,14 +28,17 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, begun: None, running: BTreeSet::new() }
+        Self { bar, begun: None, running: BTreeSet::new(), shown: BTreeMap::new() }
     }
 
     pub fn on(&mut self, event: &Event) {
         match &event.change {
             Change::Task { key, state, try_number } => {
                 let again = if try_number.0 > 1 { format!(" (try {try_number})") } else { String::new() };
-                self.show(event.at, key, *state, &again);
+                let now = (*state, *try_number);
+                if self.shown.insert(key.task.to_string(), now) != Some(now) {
+                    self.show(event.at, key, *state, &again);
+                }
             }
             // The end of the run is told with its table, and the DAG itself is no news.
             Change::Run { .. } | Change::Dag { .. } => {}

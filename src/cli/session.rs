@@ -66,27 +66,32 @@ impl Session {
         Ok(client)
     }
 
-    /// One line of talk.
-    pub fn say(&self, line: impl fmt::Display) {
+    /// One line of talk. On a terminal it stands below the data that was written before it.
+    pub fn say(&mut self, line: impl fmt::Display) {
+        // What could not be written stays, and the last flush says so.
+        let _ = self.out.flush();
         let _ = writeln!(io::stderr(), "{line}");
     }
 
-    pub fn warn(&self, problem: &Problem) {
-        self.say(format_args!("{}: {}: {}", self.word(YELLOW, "warning"), problem.place, problem.message));
+    pub fn warn(&mut self, problem: &Problem) {
+        let warning = self.word(YELLOW, "warning");
+        self.say(format_args!("{warning}: {}: {}", problem.place, problem.message));
         self.hint(problem.hint.as_deref());
     }
 
     /// Says why a command failed.
-    pub fn fail(&self, error: &CliError) {
+    pub fn fail(&mut self, error: &CliError) {
         for (message, hint) in error.messages() {
-            self.say(format_args!("{}: {message}", self.word(RED, "error")));
+            let word = self.word(RED, "error");
+            self.say(format_args!("{word}: {message}"));
             self.hint(hint.as_deref());
         }
     }
 
-    fn hint(&self, hint: Option<&str>) {
+    fn hint(&mut self, hint: Option<&str>) {
         if let Some(hint) = hint {
-            self.say(format_args!("{}: {hint}", self.word(CYAN, "hint")));
+            let word = self.word(CYAN, "hint");
+            self.say(format_args!("{word}: {hint}"));
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::folder::{Language, SourceFile, unreadable};
 use super::hash::ContentHash;
@@ -56,12 +56,26 @@ pub struct Loader {
     options: Arc<LoaderOptions>,
     turns: Arc<Semaphore>,
     owners: Owners,
+    reading: JoinSet<FileResult>,
+    /// Read, and not handed on yet.
+    read: Vec<FileResult>,
+    by_file: HashMap<SourceFile, (Id, AbortHandle)>,
 }
+
+/// How long the files that are read at once wait for each other.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Loader {
     pub fn new(options: LoaderOptions) -> Self {
         let turns = Arc::new(Semaphore::new(options.parsing_processes.max(1)));
-        Self { options: Arc::new(options), turns, owners: Owners::default() }
+        Self {
+            options: Arc::new(options),
+            turns,
+            owners: Owners::default(),
+            reading: JoinSet::new(),
+            read: Vec::new(),
+            by_file: HashMap::new(),
+        }
     }
 
     /// Says what is known from before a restart: these DAGs are this file's.
@@ -74,7 +88,8 @@ impl Loader {
         self.owners.release(file);
     }
 
-    /// Reads the files and gives their results in path order.
+    /// Reads the files and gives their results in path order. Files that take longer
+    /// than [`PATIENCE`] hold nobody up: theirs come from [`more`](Self::more).
     ///
     /// Of two files that define the same DAG the one known first keeps it; of
     /// two new ones the first in path order gets it. The other's DAG is left out
@@ -86,44 +101,85 @@ impl Loader {
         loop {
             let freed = self.owners.freed();
             files.extend(freed.into_iter().filter(|freed| !files.contains(freed)).collect::<Vec<_>>());
-            if files.is_empty() {
+            if files.is_empty() && self.read.is_empty() {
                 return results.into_values().collect();
             }
-            for result in self.load_round(std::mem::take(&mut files)).await {
+            for file in std::mem::take(&mut files) {
+                self.begin(file);
+            }
+            for result in self.collect().await {
                 results.insert(result.file.clone(), result);
             }
         }
     }
 
-    async fn load_round(&mut self, files: Vec<SourceFile>) -> Vec<FileResult> {
-        let mut reading = JoinSet::new();
-        let mut by_id = HashMap::new();
-        for file in files {
-            let (options, turns) = (Arc::clone(&self.options), Arc::clone(&self.turns));
-            let task = reading.spawn({
-                let file = file.clone();
-                async move {
-                    let _turn = turns.acquire().await;
-                    load_one(file, options).await
-                }
-            });
-            by_id.insert(task.id(), file);
-        }
-        let mut results = Vec::new();
-        while let Some(finished) = reading.join_next().await {
-            match finished {
-                Ok(result) => results.push(result),
-                // A panic of a library over one file is that file's problem.
-                Err(failure) => results.extend(by_id.remove(&failure.id()).map(|file| failed(file, &failure))),
+    /// Whether files are still being read.
+    pub fn is_reading(&self) -> bool {
+        !self.reading.is_empty()
+    }
+
+    /// Waits for a slow file; without one it waits for ever. May be dropped while it waits: nothing is lost.
+    pub async fn more(&mut self) -> Vec<FileResult> {
+        while self.read.is_empty() {
+            match self.reading.join_next().await {
+                Some(finished) => self.finished(finished),
+                None => std::future::pending().await,
             }
         }
+        self.load(Vec::new()).await
+    }
+
+    /// A file that is being read already has changed meanwhile: what it said before counts no more.
+    fn begin(&mut self, file: SourceFile) {
+        if let Some((_, before)) = self.by_file.remove(&file) {
+            before.abort();
+        }
+        let (options, turns) = (Arc::clone(&self.options), Arc::clone(&self.turns));
+        let task = self.reading.spawn(load_one(file.clone(), options, turns));
+        self.by_file.insert(file, (task.id(), task));
+    }
+
+    /// Everything that is read within the patience.
+    async fn collect(&mut self) -> Vec<FileResult> {
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                finished = self.reading.join_next() => match finished {
+                    Some(finished) => self.finished(finished),
+                    None => break,
+                },
+                () = &mut patience => break,
+            }
+        }
+        let mut results = std::mem::take(&mut self.read);
         results.sort_by(|a, b| a.file.cmp(&b.file));
         self.owners.settle(&mut results);
         results
     }
+
+    /// A reading that was given up says nothing.
+    fn finished(&mut self, finished: Result<FileResult, JoinError>) {
+        match finished {
+            Ok(result) => {
+                self.by_file.remove(&result.file);
+                self.read.push(result);
+            }
+            Err(failure) if failure.is_cancelled() => {}
+            // A panic of a library over one file is that file's problem.
+            Err(failure) => {
+                let file = self.by_file.iter().find(|(_, (id, _))| *id == failure.id()).map(|(file, _)| file.clone());
+                if let Some(file) = file {
+                    self.by_file.remove(&file);
+                    self.read.push(failed(file, &failure));
+                }
+            }
+        }
+    }
 }
 
-async fn load_one(file: SourceFile, options: Arc<LoaderOptions>) -> FileResult {
+/// Only Python files take turns: each is a process.
+async fn load_one(file: SourceFile, options: Arc<LoaderOptions>, turns: Arc<Semaphore>) -> FileResult {
     let start = Instant::now();
     match file.language {
         Language::Yaml => {
@@ -132,6 +188,7 @@ async fn load_one(file: SourceFile, options: Arc<LoaderOptions>) -> FileResult {
             read.await.unwrap_or_else(|failure| failed(for_failure, &failure))
         }
         Language::Python => {
+            let _turn = turns.acquire().await;
             let (hash, mut problems) = match tokio::fs::read(options.root.join(&file.path)).await {
                 Ok(content) => (Some(ContentHash::of(&content)), Vec::new()),
                 Err(error) => (None, vec![unreadable(&file.path, &error)]),

@@ -32,13 +32,13 @@ pub struct Defaults {
     pub catchup_by_default: bool,
     /// `[scheduler] create_cron_data_intervals`
     pub family: Family,
-    /// The schedule of a DAG that names none: one day [2], never [3].
+    /// The schedule of a DAG that names none: one day (Airflow 2), never (Airflow 3).
     pub default_schedule: Schedule,
     /// `[core] max_active_runs_per_dag`
     pub max_active_runs: Limit,
     /// `[core] max_active_tasks_per_dag`
     pub max_active_tasks: Limit,
-    /// Over what `max_active_tasks` counts: all runs [2] or each run [3].
+    /// Over what `max_active_tasks` counts: all runs (Airflow 2) or each run (Airflow 3).
     pub max_active_tasks_scope: TaskLimitScope,
     /// `[core] default_task_retries`
     pub retries: u32,

@@ -3,7 +3,7 @@
 //!
 //! The Python half is the folder `python/updraft_bridge`. A file's code runs
 //! only in children, never here; a child is bounded in time, memory and
-//! processes, and its process group is gone when [`parse`] returns.
+//! processes, and its process group is gone when [`parse()`] returns.
 
 mod child;
 mod package;
@@ -53,7 +53,7 @@ impl Interpreter {
     }
 
     /// The command line of a child that takes its orders from file descriptor 0
-    /// (parsing: [`parse`]; running a task: `protocol::task_channel`).
+    /// (parsing: [`parse()`]; running a task: `protocol::task_channel`).
     pub fn command_line(&self) -> Vec<OsString> {
         [self.program.as_os_str(), OsStr::new("-c"), OsStr::new(BOOTSTRAP), self.package_dir.as_os_str()]
             .map(OsStr::to_owned)

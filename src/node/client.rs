@@ -55,7 +55,7 @@ pub enum ClientError {
 impl Client {
     /// Opens the database. An SQLite file is made, and its tables are brought up to date, without being asked.
     pub async fn open(settings: &config::Settings) -> Result<Self, ClientError> {
-        let store = open_store(settings).await?;
+        let store = open_store(settings, Tables::AsTheyAre).await?;
         Ok(Self { store, settings: settings.clone() })
     }
 
@@ -120,14 +120,22 @@ impl Client {
         if self.node_lives() || self.led_elsewhere().await? {
             return Ok(());
         }
-        let lock = match SchedulingLock::take(&self.settings.home) {
-            Ok(lock) => lock,
-            Err(NotLocked::Held { .. }) => return Ok(()),
-            Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+        let begun = Instant::now();
+        let lock = loop {
+            match SchedulingLock::take(&self.settings.home) {
+                Ok(lock) => break lock,
+                // A node that starts reads the folder itself, and listens when it has.
+                Err(NotLocked::Held { .. }) if self.node_lives() || begun.elapsed() > PATIENCE => return Ok(()),
+                Err(NotLocked::Held { .. }) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
+            }
         };
         let mut folder = dag_folder(&self.settings)?;
         remember_all(&self.store, &mut folder, true).await?;
-        let changes = folder.look().await;
+        let mut changes = folder.look().await;
+        while folder.is_reading() {
+            changes.extend(folder.more().await);
+        }
         if changes.is_empty() {
             return Ok(());
         }
@@ -145,10 +153,20 @@ impl Client {
     }
 }
 
-/// Opens the configured database; SQLite needs no set-up.
-pub async fn open_store(settings: &config::Settings) -> Result<Store, ClientError> {
+/// What to do about tables that are missing or old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// Bring them up to date.
+    Migrate,
+    /// Say so, unless the database is an SQLite file: that needs no set-up. On a server
+    /// others may be working, so somebody has to say `updraft db migrate`.
+    AsTheyAre,
+}
+
+/// Opens the configured database.
+pub async fn open_store(settings: &config::Settings, tables: Tables) -> Result<Store, ClientError> {
     let store = Store::open(&translate::store(settings)).await?;
-    if matches!(settings.database.url, config::DatabaseUrl::Sqlite { .. }) {
+    if tables == Tables::Migrate || !shared_database(settings) {
         store.migrate().await?;
     }
     if store.pools().await?.is_empty() {

@@ -61,6 +61,10 @@ impl DagFolder {
         };
         self.forget_whose_imports_changed();
         let changes = diff(&self.known, &scan);
+        // Known from now on, although slow ones are still being read: no second look begins them again.
+        for file in changes.to_load() {
+            self.known.extend(scan.files.get_key_value(&file.path).map(|(path, hash)| (path.clone(), *hash)));
+        }
         let mut found = self.strays(&scan);
         found.extend(self.read(changes).await);
         found
@@ -86,6 +90,23 @@ impl DagFolder {
             found.push(gone(file));
         }
         let results = self.loader.load(changes.to_load().cloned().collect()).await;
+        found.extend(self.take(results));
+        found
+    }
+
+    /// Whether slow files are still being read.
+    pub fn is_reading(&self) -> bool {
+        self.loader.is_reading()
+    }
+
+    /// Waits for slow files; without one it waits for ever.
+    pub async fn more(&mut self) -> Vec<FileChange> {
+        let results = self.loader.more().await;
+        self.take(results)
+    }
+
+    fn take(&mut self, results: Vec<FileResult>) -> Vec<FileChange> {
+        let mut found = Vec::new();
         for result in results {
             if let Some(hash) = result.hash {
                 self.known.insert(result.file.path.clone(), hash);

@@ -5,8 +5,9 @@ use actix::prelude::*;
 use crate::config;
 use crate::dagfile::watch::{Notice, Watch, WatchTimes};
 use crate::domain::problem::Severity;
-use crate::scheduler::actor::{FilesChanged, FolderRead, Scheduler};
+use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
+use crate::scheduler::message::{FilesChanged, FolderRead};
 
 use super::client::{dag_folder, remember_all};
 use super::dag_folder::DagFolder;
@@ -21,26 +22,36 @@ pub async fn follow(settings: &config::Settings, node: &Node) -> Result<(), Node
     // Watched before it is looked at, so that nothing falls in between.
     let watch = Watch::start(folder.root(), WatchTimes::default()).await;
     let scheduler = node.scheduler.clone();
-    let ear = Ear::open(&settings.home)
-        .map_err(|why| NodeError::System { what: "cannot listen for commands in the home folder", why })?;
-    actix::spawn(listen(ear, scheduler.clone()));
     let changes = folder.look().await;
     tell(&scheduler, changes).await;
     // A mailbox that has closed belongs to a node that is stopping.
     let _ = scheduler.send(FolderRead).await;
+    // Only now: a command about a DAG of a file that nobody has read yet would be refused.
+    let ear = Ear::open(&settings.home)
+        .map_err(|why| NodeError::System { what: "cannot listen for commands in the home folder", why })?;
+    actix::spawn(listen(ear, scheduler.clone()));
     actix::spawn(watch_on(watch, folder, scheduler));
     Ok(())
 }
 
 async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Scheduler>) {
     while scheduler.connected() {
-        match watch.next().await {
-            Notice::Changed(_) => {}
-            Notice::Degraded(problem) => tracing::warn!(%problem, "the DAGs folder is looked at now and then"),
-            Notice::Restored => tracing::info!("changes in the DAGs folder are noticed at once again"),
-        }
-        let changes = folder.look().await;
+        let changes = tokio::select! {
+            notice = watch.next() => {
+                heed(notice);
+                folder.look().await
+            }
+            slow = folder.more() => slow,
+        };
         tell(&scheduler, changes).await;
+    }
+}
+
+fn heed(notice: Notice) {
+    match notice {
+        Notice::Changed(_) => {}
+        Notice::Degraded(problem) => tracing::warn!(%problem, "the DAGs folder is looked at now and then"),
+        Notice::Restored => tracing::info!("changes in the DAGs folder are noticed at once again"),
     }
 }
 
@@ -72,7 +83,7 @@ async fn listen(ear: Ear, scheduler: Addr<Scheduler>) {
         match ear.next().await {
             Ok(()) => {
                 // A mailbox that has closed belongs to a node that is stopping.
-                let _ = scheduler.send(crate::scheduler::actor::Nudge).await;
+                let _ = scheduler.send(crate::scheduler::message::Nudge).await;
             }
             Err(error) => {
                 tracing::error!(%error, "commands of other processes are no longer heard");

@@ -19,13 +19,14 @@ use crate::domain::problem::{Place, Problem};
 use crate::executor::actor::Executor;
 use crate::protocol::execution::ToExecutor;
 use crate::protocol::work::ToWorker;
-use crate::scheduler::actor::{Ended, Leave, Options, Scheduler, Stop};
+use crate::scheduler::actor::{Ended, Options, Scheduler};
+use crate::scheduler::message::{Leave, Stop};
 use crate::store::{Store, StoreError};
 use crate::worker::actor::{self as worker, RunningWorker};
 use crate::worker::begin::WorkerError;
 use crate::worker::settings::{PythonRuntime, WorkerSettings};
 
-use super::client::{ClientError, open_store};
+use super::client::{ClientError, Tables, open_store};
 use super::courier::{Attach, Courier};
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::{files, translate};
@@ -52,6 +53,9 @@ pub enum NodeError {
     Client(#[from] ClientError),
     #[error("the worker cannot start: {0}")]
     Worker(#[from] WorkerError),
+    /// It panicked: to leave as if all were well would hide that.
+    #[error("the worker ended without a word, which is a fault of this program: please report it with the log above")]
+    WorkerVanished,
     #[error("{0}")]
     Configuration(Problem),
     #[error("another scheduler took over this database ({holder}, epoch {epoch}): this node has stopped")]
@@ -64,10 +68,14 @@ pub enum NodeError {
 
 impl Node {
     /// Starts everything but the reading of DAG files (see [`files::follow`]).
-    pub async fn start(settings: &config::Settings, environment: &Environment) -> Result<Self, NodeError> {
+    pub async fn start(
+        settings: &config::Settings,
+        environment: &Environment,
+        tables: Tables,
+    ) -> Result<Self, NodeError> {
         let slots = local_slots(settings)?;
         let lock = SchedulingLock::take(&settings.home)?;
-        let store = open_store(settings).await?;
+        let store = open_store(settings, tables).await?;
         let courier = Courier::default().start();
         let (ended, deposed) = oneshot::channel();
         let scheduler = Scheduler::lead(Options {
@@ -94,7 +102,10 @@ impl Node {
         let fate = tokio::select! {
             () = stop() => Ok(()),
             ended = &mut self.deposed => Err(ended.map_or_else(|_| NodeError::Deposed { holder: String::new(), epoch: 0 }, why)),
-            left = &mut self.worker_ended => return left.unwrap_or(Ok(())).map_err(NodeError::Worker),
+            left = &mut self.worker_ended => return match left {
+                Ok(left) => left.map_err(NodeError::Worker),
+                Err(_) => Err(NodeError::WorkerVanished),
+            },
         };
         if fate.is_err() {
             self.say(ToWorker::Drain { deadline: Duration::ZERO });
@@ -151,7 +162,7 @@ fn why(ended: Ended) -> NodeError {
 /// `updraft scheduler`: a node without anything for people to look at.
 pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
     let settings = config.settings();
-    let node = Node::start(settings, &environment).await?;
+    let node = Node::start(settings, &environment, Tables::AsTheyAre).await?;
     files::follow(settings, &node).await?;
     super::signals::run_until_asked(node).await
 }

@@ -1,10 +1,13 @@
 //! `updraft standalone`: everything that a person needs to begin, in one process.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use crate::config::{self, Environment};
-use crate::web::health;
+use crate::scheduler::message::HowAreYou;
+use crate::web::health::{self, Pulse};
 
+use super::client::Tables;
 use super::run::{Node, NodeError};
 use super::{files, signals};
 
@@ -12,12 +15,13 @@ use super::{files, signals};
 pub async fn run(config: config::Config, environment: Environment, talk: &mut dyn Write) -> Result<(), NodeError> {
     let settings = config.settings();
     let begun = std::time::Instant::now();
-    let node = Node::start(settings, &environment).await?;
+    let node = Node::start(settings, &environment, Tables::Migrate).await?;
     let address = format!("{}:{}", settings.api.host, settings.api.port);
-    let listening = health::serve(&address, node.scheduler.clone(), node.store.clone());
+    let listening = health::serve(&address, pulse(&node), node.store.clone());
     let server = listening.map_err(|why| NodeError::Listen { address: address.clone(), why })?;
     let handle = server.handle();
     actix::spawn(server);
+    files::follow(settings, &node).await?;
     let words = [
         ("executor", settings.core.executor.to_string()),
         ("dags", settings.core.dags_folder.display().to_string()),
@@ -32,8 +36,16 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     if let Err(error) = greeted {
         tracing::debug!(%error, "nobody reads the greeting");
     }
-    files::follow(settings, &node).await?;
     let result = signals::run_until_asked(node).await;
     handle.stop(true).await;
     result
+}
+
+/// How the health page asks the scheduler.
+fn pulse(node: &Node) -> Pulse {
+    let scheduler = node.scheduler.clone();
+    Arc::new(move || {
+        let asked = scheduler.send(HowAreYou);
+        Box::pin(async move { asked.await.ok() })
+    })
 }

@@ -18,10 +18,12 @@ use crate::domain::state::RunState;
 use crate::domain::time::Time;
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
 use crate::protocol::event::{Change, Event};
-use crate::scheduler::actor::{Ask, FilesChanged, FolderRead, Scheduler, Subscribe, Watch};
+use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
+use crate::scheduler::message::{Ask, FilesChanged, FolderRead, Subscribe, Watch};
 use crate::store::write::{AttemptRow, TaskRow};
 
+use super::client::Tables;
 use super::run::{Node, NodeError};
 
 /// What to try.
@@ -53,7 +55,7 @@ pub async fn test_dag(
 ) -> Result<TestOutcome, NodeError> {
     let place = Place::file(test.dag.definition.file.clone());
     let scratch = Scratch::make(&settings.home)?;
-    let node = Node::start(&private(settings, &scratch, test.log_folder), environment).await?;
+    let node = Node::start(&private(settings, &scratch, test.log_folder), environment, Tables::Migrate).await?;
     let definition = alone(test.dag.definition.clone(), test.only.as_ref());
     let dag = definition.dag_id.clone();
     let compiled = Dag::compile(definition)

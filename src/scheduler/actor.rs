@@ -12,28 +12,25 @@
 //! This file decides nothing about scheduling.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use chrono::Utc;
 use tokio::sync::{broadcast, oneshot};
 
-use crate::actor::told::{Outlet, Told};
-use crate::domain::graph::Dag;
+use crate::actor::told::Outlet;
 use crate::domain::ids::{Epoch, WorkerId};
 use crate::domain::time::until;
-use crate::protocol::control::{Control, Refused, Reply};
+use crate::protocol::control::{Refused, Reply};
 use crate::protocol::event::{Change, Event};
 use crate::protocol::work::{FromWorker, Online, ToWorker};
 use crate::store::write::Write;
 use crate::store::{CommitError, PendingCommand, Store, StoreError, Writer};
 
-use super::core::{Core, Effect, FileChange, History, Ids, Input, Settings, Ticket};
+use super::core::{Core, Effect, History, Input, Settings, Ticket, split};
+use super::load::{fresh_ids, load};
 use super::lookup;
-use super::restore::{Unfinished, UnfinishedRun};
+use super::restore::Unfinished;
 
 /// How many inputs one commit may carry: a bound on what a crash can undo.
 const BATCH: usize = 1_000;
@@ -78,26 +75,26 @@ pub struct Scheduler {
     store: Store,
     settings: Settings,
     holder: String,
-    epoch: Epoch,
-    core: Core,
+    pub(super) epoch: Epoch,
+    pub(super) core: Core,
     /// Lent to the commit under way.
-    writer: Option<Writer>,
-    gathered: VecDeque<Input>,
-    callers: HashMap<u64, oneshot::Sender<Reply>>,
-    next_ticket: u64,
+    pub(super) writer: Option<Writer>,
+    pub(super) gathered: VecDeque<Input>,
+    pub(super) callers: HashMap<u64, oneshot::Sender<Reply>>,
+    pub(super) next_ticket: u64,
     /// Each worker's last word of its present life: said again to a core that was loaded anew.
-    online: HashMap<WorkerId, Online>,
+    pub(super) online: HashMap<WorkerId, Online>,
     outbox: Outlet<Outgoing>,
     renew: Option<Duration>,
-    events: broadcast::Sender<Event>,
+    pub(super) events: broadcast::Sender<Event>,
     event_number: u64,
     alarm: Option<SpawnHandle>,
     checked: Instant,
-    broken: u64,
-    commits: u64,
-    commands_waiting: bool,
+    pub(super) broken: u64,
+    pub(super) commits: u64,
+    pub(super) commands_waiting: bool,
     /// Said again to a core that was loaded anew.
-    folder_read: bool,
+    pub(super) folder_read: bool,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -116,7 +113,7 @@ impl Scheduler {
         let mut writer = store.writer();
         let epoch = writer.take_leadership(&holder).await?;
         let unfinished = load(&store).await?;
-        let mut core = Core::restore(settings.clone(), fresh_ids(), unfinished);
+        let mut core = Core::restore(settings.clone(), epoch, fresh_ids(), unfinished);
         let effects = core.resume(Utc::now());
         let (events, _) = broadcast::channel(4_096);
         let mut scheduler = Self {
@@ -165,13 +162,13 @@ impl Scheduler {
         }
     }
 
-    fn gather(&mut self, input: Input, ctx: &mut Context<Self>) {
+    pub(super) fn gather(&mut self, input: Input, ctx: &mut Context<Self>) {
         self.gathered.push_back(input);
         self.go_on(ctx);
     }
 
     /// Starts the next batch unless one commits.
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         if self.writer.is_none() {
             return;
         }
@@ -310,7 +307,7 @@ impl Scheduler {
     }
 
     /// The last word of a leader that leaves.
-    fn resign(&mut self) -> ResponseActFuture<Self, ()> {
+    pub(super) fn resign(&mut self) -> ResponseActFuture<Self, ()> {
         let Some(mut writer) = self.writer.take() else { return Box::pin(actix::fut::ready(())) };
         let epoch = self.epoch;
         let resigned = async move {
@@ -355,7 +352,7 @@ impl Scheduler {
             |(writer, epoch, unfinished): (Writer, Epoch, Unfinished), this: &mut Self, ctx: &mut Context<Self>| {
                 this.writer = Some(writer);
                 this.epoch = epoch;
-                let mut core = Core::restore(this.settings.clone(), fresh_ids(), unfinished);
+                let mut core = Core::restore(this.settings.clone(), epoch, fresh_ids(), unfinished);
                 core.never_reuse_claims_of(&this.core);
                 let mut effects = core.resume(Utc::now());
                 this.core = core;
@@ -505,222 +502,4 @@ impl Actor for Scheduler {
             ctx.run_interval(renew, |this, ctx| this.renew(ctx));
         }
     }
-}
-
-impl Handler<Told<FromWorker>> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, Told(message): Told<FromWorker>, ctx: &mut Self::Context) {
-        if let FromWorker::Online(online) = &message {
-            self.online.insert(online.worker, online.clone());
-        }
-        self.gather(Input::Worker(message), ctx);
-    }
-}
-
-/// DAG files were read.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct FilesChanged(pub Vec<FileChange>);
-
-impl Handler<FilesChanged> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, FilesChanged(changes): FilesChanged, ctx: &mut Self::Context) {
-        self.gather(Input::FilesChanged(changes), ctx);
-    }
-}
-
-/// The DAGs folder was read once: the timetables are followed from now on.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct FolderRead;
-
-impl Handler<FolderRead> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, _: FolderRead, ctx: &mut Self::Context) {
-        self.folder_read = true;
-        self.gather(Input::FolderRead, ctx);
-    }
-}
-
-/// The node is leaving: nothing new is handed out.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Leave;
-
-impl Handler<Leave> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) {
-        self.gather(Input::Leaving, ctx);
-    }
-}
-
-/// A user in this process wants something.
-#[derive(Debug, Message)]
-#[rtype(result = "Reply")]
-pub struct Ask(pub Control);
-
-impl Handler<Ask> for Scheduler {
-    type Result = ResponseFuture<Reply>;
-
-    fn handle(&mut self, Ask(control): Ask, ctx: &mut Self::Context) -> Self::Result {
-        let (caller, answer) = oneshot::channel();
-        self.next_ticket += 1;
-        self.callers.insert(self.next_ticket, caller);
-        let ticket = Ticket::Caller(self.next_ticket);
-        self.gather(Input::Control { ticket, control, history: History::default() }, ctx);
-        Box::pin(async move {
-            let gone = Refused::Invalid { message: "the scheduler stopped before it could answer".to_owned() };
-            answer.await.unwrap_or(Reply::Refused { why: gone })
-        })
-    }
-}
-
-/// Another process has left a command in the store.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Nudge;
-
-impl Handler<Nudge> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
-        self.commands_waiting = true;
-        self.go_on(ctx);
-    }
-}
-
-/// Asks for the events from now on.
-#[derive(Debug, Message)]
-#[rtype(result = "Watch")]
-pub struct Subscribe;
-
-/// The events from now on.
-#[derive(Debug, MessageResponse)]
-pub struct Watch(pub broadcast::Receiver<Event>);
-
-impl Handler<Subscribe> for Scheduler {
-    type Result = Watch;
-
-    fn handle(&mut self, _: Subscribe, _: &mut Self::Context) -> Self::Result {
-        Watch(self.events.subscribe())
-    }
-}
-
-/// Asks how the scheduler is.
-#[derive(Debug, Message)]
-#[rtype(result = "Status")]
-pub struct HowAreYou;
-
-/// How the scheduler is.
-#[derive(Clone, Copy, Debug, MessageResponse)]
-pub struct Status {
-    pub epoch: Epoch,
-    /// Runs in memory: unfinished, or with an attempt that is.
-    pub runs: usize,
-    /// Task instances that hold a place.
-    pub occupied: u32,
-    pub commits: u64,
-    /// Broken invariants found; anything but 0 is a fault of this program.
-    pub violations: u64,
-}
-
-impl Handler<HowAreYou> for Scheduler {
-    type Result = Status;
-
-    fn handle(&mut self, _: HowAreYou, _: &mut Self::Context) -> Self::Result {
-        let (runs, occupied) = self.core.load();
-        Status { epoch: self.epoch, runs, occupied, commits: self.commits, violations: self.broken }
-    }
-}
-
-/// Everything gathered is committed, then the actor stops.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Stop;
-
-impl Handler<Stop> for Scheduler {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
-        let resigned = UntilIdle.then(|(), this: &mut Self, _: &mut Context<Self>| this.resign());
-        Box::pin(resigned.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
-    }
-}
-
-/// Ready when nothing is gathered and nothing commits. The commit under way is a
-/// future of the same context, so its end polls this one too.
-struct UntilIdle;
-
-impl ActorFuture<Scheduler> for UntilIdle {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        scheduler: &mut Scheduler,
-        _: &mut Context<Scheduler>,
-        _: &mut task::Context<'_>,
-    ) -> Poll<()> {
-        if scheduler.writer.is_some() && scheduler.gathered.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-pub(super) fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
-    let mut writes = Vec::new();
-    let mut after = Vec::new();
-    for effect in effects {
-        match effect {
-            Effect::Write(write) => writes.push(write),
-            Effect::Send { .. } | Effect::Answer { .. } | Effect::LookUp { .. } | Effect::Event(_) => {
-                after.push(effect)
-            }
-        }
-    }
-    (writes, after)
-}
-
-pub(super) fn fresh_ids() -> Ids {
-    Ids::seeded(fastrand::u64(..))
-}
-
-/// The store's rows as the core wants them.
-pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
-    let loaded = store.load().await?;
-    let mut versions = HashMap::new();
-    for version in loaded.versions {
-        let name = (version.dag_id.clone(), version.version);
-        match Dag::compile(version.definition) {
-            Ok(dag) => {
-                versions.insert(name, Arc::new(dag));
-            }
-            Err(error) => {
-                tracing::error!(dag = %version.dag_id, version = version.version.0, %error, "a stored DAG version cannot be used")
-            }
-        }
-    }
-    let mut tasks: HashMap<_, Vec<_>> = HashMap::new();
-    for task in loaded.tasks {
-        tasks.entry(task.run).or_default().push(task);
-    }
-    let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
-    for attempt in loaded.attempts {
-        attempts.entry(attempt.run).or_default().push(attempt);
-    }
-    let runs = loaded.runs.into_iter().map(|row| UnfinishedRun {
-        tasks: tasks.remove(&row.key).unwrap_or_default(),
-        attempts: attempts.remove(&row.key).unwrap_or_default(),
-        row,
-    });
-    Ok(Unfinished {
-        dags: loaded.dags,
-        versions,
-        runs: runs.collect(),
-        pools: loaded.pools,
-        workers: loaded.workers,
-        next_run: loaded.next_run,
-        taken_dates: loaded.taken_dates,
-    })
 }

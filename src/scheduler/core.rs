@@ -13,7 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::graph::Dag;
-use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, PoolName, RunKey, VersionNumber, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, Epoch, PoolName, RunKey, VersionNumber, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
@@ -125,6 +125,21 @@ pub enum Effect {
     Event(Change),
 }
 
+/// What is written, and what is said once it is.
+pub(super) fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
+    let mut writes = Vec::new();
+    let mut after = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Write(write) => writes.push(write),
+            Effect::Send { .. } | Effect::Answer { .. } | Effect::LookUp { .. } | Effect::Event(_) => {
+                after.push(effect)
+            }
+        }
+    }
+    (writes, after)
+}
+
 /// One DAG.
 #[derive(Debug)]
 pub(super) struct DagState {
@@ -182,6 +197,8 @@ pub(super) struct WorkerState {
 #[derive(Debug)]
 pub struct Core {
     pub(super) settings: Settings,
+    /// The reign that this memory belongs to; named in what is said, decides nothing here.
+    pub(super) epoch: Epoch,
     pub(super) dags: BTreeMap<DagId, DagState>,
     pub(super) versions: HashMap<(DagId, VersionNumber), Arc<Dag>>,
     pub(super) runs: HashMap<RunKey, Run>,
@@ -244,10 +261,11 @@ impl Ids {
 
 impl Core {
     /// An empty installation.
-    pub fn new(settings: Settings, ids: Ids) -> Self {
+    pub fn new(settings: Settings, epoch: Epoch, ids: Ids) -> Self {
         let admission = Admission::new(settings.parallelism);
         Self {
             settings,
+            epoch,
             dags: BTreeMap::new(),
             versions: HashMap::new(),
             runs: HashMap::new(),

@@ -8,8 +8,8 @@ use chrono::Utc;
 use crate::domain::ids::Epoch;
 use crate::store::{CommitError, Store, StoreError, Writer};
 
-use super::actor::{fresh_ids, load, split};
-use super::core::{Core, Input, Settings, Ticket};
+use super::core::{Core, Input, Settings, Ticket, split};
+use super::load::{fresh_ids, load};
 use super::lookup;
 
 /// A short reign.
@@ -24,7 +24,7 @@ impl Interlude {
     pub async fn begin(store: &Store, settings: Settings, holder: &str) -> Result<Self, StoreError> {
         let mut writer = store.writer();
         let epoch = writer.take_leadership(holder).await?;
-        let core = Core::restore(settings, fresh_ids(), load(store).await?);
+        let core = Core::restore(settings, epoch, fresh_ids(), load(store).await?);
         Ok(Self { store: store.clone(), writer, epoch, core })
     }
 

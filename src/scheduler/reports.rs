@@ -1,10 +1,9 @@
 //! What workers say, and what they are answered (PROTOCOL §5). Every report is settled (L10).
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Reaction, Refusal, Verdict, Wish};
-use crate::domain::ids::{AttemptId, Claim, Epoch, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
-use crate::protocol::event::Change;
 use crate::protocol::work::{Answer, Beat, FromWorker, Online, Question, Report, ToWorker};
 use crate::store::write::{WorkerRow, Write};
 
@@ -16,7 +15,8 @@ impl Core {
         match message {
             FromWorker::Online(online) => self.on_online(now, online),
             FromWorker::Claimed { attempt, claim, dispatch: _ } => self.on_claimed(now, attempt, claim),
-            FromWorker::Started { attempt, claim, pid, at } => self.on_started(attempt, claim, pid, at),
+            // It was told as running when it was granted; its process id and time come with the report.
+            FromWorker::Started { .. } => {}
             FromWorker::Finish(report) => {
                 let verdict = self.on_report(now, &report);
                 self.settle_reports(report.claim.worker, vec![(report.claim, verdict)]);
@@ -132,7 +132,7 @@ impl Core {
                 if owner.is_none() {
                     self.own(now, at, claim);
                 }
-                let message = ToWorker::Granted { attempt, claim, epoch: Epoch::default() };
+                let message = ToWorker::Granted { attempt, claim, epoch: self.epoch };
                 self.effect(Effect::Send { to: Some(claim.worker), message });
             }
             Reaction::Refuse(why) => self.refuse(claim, why),
@@ -153,21 +153,8 @@ impl Core {
     }
 
     fn refuse(&mut self, claim: Claim, why: Refusal) {
-        let message = ToWorker::Refused { claim, why, epoch: Epoch::default() };
+        let message = ToWorker::Refused { claim, why, epoch: self.epoch };
         self.effect(Effect::Send { to: Some(claim.worker), message });
-    }
-
-    /// For display only: a process id is news to whoever watches, not to the store.
-    fn on_started(&mut self, attempt: AttemptId, claim: Claim, pid: u32, at: Time) {
-        let Some((task, owner)) = self.owner_of(attempt) else { return };
-        if owner != claim {
-            return;
-        }
-        let row = &self.instance(task).row;
-        let (state, try_number) = (row.state, row.try_number);
-        let _ = (pid, at);
-        let key = self.key(task);
-        self.effect(Effect::Event(Change::Task { key, state, try_number }));
     }
 
     /// Given back: it is queued again and handed to the next free slot.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::attempt::{AttemptEvent, Reaction};
 use crate::domain::dag::TaskLimitScope;
 use crate::domain::graph::Dag;
-use crate::domain::ids::{DagId, RunKey, VersionNumber};
+use crate::domain::ids::{DagId, Epoch, RunKey, VersionNumber};
 use crate::domain::limit::Limit;
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::{Time, after, to_micros};
@@ -44,8 +44,8 @@ pub struct UnfinishedRun {
 impl Core {
     /// The core as it was when the store was last written. It does nothing by itself
     /// before [`Core::resume`]: whoever only carries out one command must not plan runs.
-    pub fn restore(settings: Settings, ids: Ids, unfinished: Unfinished) -> Self {
-        let mut core = Self::new(settings, ids);
+    pub fn restore(settings: Settings, epoch: Epoch, ids: Ids, unfinished: Unfinished) -> Self {
+        let mut core = Self::new(settings, epoch, ids);
         core.planning = false;
         core.next_run = unfinished.next_run;
         core.versions = unfinished.versions;

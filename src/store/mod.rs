@@ -1,6 +1,6 @@
 //! What is remembered. The only folder that names `sea_orm`.
 //!
-//! Every change is a whole row in a guarded commit (PROTOCOL L1): [`write`]
+//! Every change is a whole row in a guarded commit (PROTOCOL L1): [`mod@write`]
 //! says what is written, the rest of the folder how. Nothing here decides.
 //!
 //! ```text

@@ -2,27 +2,31 @@
 //! who reaches the address: it says whether the parts live and nothing else.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
-use crate::scheduler::actor::{HowAreYou, Scheduler};
+use crate::protocol::status::Status;
 use crate::store::Store;
 
 /// How long a part may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How the scheduler is; `None` when it does not answer.
+pub type Pulse = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<Status>>>> + Send + Sync>;
+
 #[derive(Clone)]
 struct Parts {
-    scheduler: Addr<Scheduler>,
+    scheduler: Pulse,
     store: Store,
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.
-pub fn serve(address: &str, scheduler: Addr<Scheduler>, store: Store) -> io::Result<Server> {
+pub fn serve(address: &str, scheduler: Pulse, store: Store) -> io::Result<Server> {
     let parts = Parts { scheduler, store };
     let server = HttpServer::new(move || {
         App::new()
@@ -37,10 +41,10 @@ pub fn serve(address: &str, scheduler: Addr<Scheduler>, store: Store) -> io::Res
 /// Always 200, as Airflow answers: the body says who is well.
 async fn health(parts: web::Data<Parts>) -> HttpResponse {
     let database = tokio::time::timeout(PATIENCE, parts.store.leader()).await;
-    let scheduler = tokio::time::timeout(PATIENCE, parts.scheduler.send(HowAreYou)).await;
+    let scheduler = tokio::time::timeout(PATIENCE, (parts.scheduler)()).await;
     let database = matches!(database, Ok(Ok(_)));
     let scheduler = match scheduler {
-        Ok(Ok(status)) => json!({
+        Ok(Some(status)) => json!({
             "status": "healthy",
             "latest_scheduler_heartbeat": now(),
             "epoch": status.epoch.0,
@@ -49,7 +53,7 @@ async fn health(parts: web::Data<Parts>) -> HttpResponse {
             "commits": status.commits,
             "invariant_violations": status.violations,
         }),
-        Ok(Err(_)) | Err(_) => json!({ "status": "unhealthy", "latest_scheduler_heartbeat": null }),
+        Ok(None) | Err(_) => json!({ "status": "unhealthy", "latest_scheduler_heartbeat": null }),
     };
     HttpResponse::Ok().json(json!({
         "metadatabase": { "status": if database { "healthy" } else { "unhealthy" } },

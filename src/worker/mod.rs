@@ -8,6 +8,7 @@ pub mod begin;
 pub mod claim;
 pub mod companion;
 pub mod journal;
+pub mod leftover;
 pub mod log;
 pub mod operator;
 pub mod output;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::companion::ProcessId;
 use super::companion::frame::{End, FromCompanion, Stop};
+use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
 use super::operator::python::Channel;
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
@@ -98,6 +99,7 @@ pub struct Slot {
     pub claim: Claim,
     pub task: Box<TaskMessage>,
     pub settings: Rc<WorkerSettings>,
+    pub folders: Rc<TempFolders>,
     pub companion: Companion,
     pub orders: mpsc::UnboundedReceiver<SlotOrder>,
     pub tell: Box<dyn Fn(Claim, SlotNews)>,
@@ -117,6 +119,8 @@ struct Running {
     stopping: Option<StopWhy>,
     kill_at: Option<Instant>,
     end: Option<End>,
+    /// Processes of its group outlived it.
+    strays: bool,
     fenced: bool,
 }
 
@@ -148,7 +152,7 @@ impl Slot {
     /// Makes the process. `None` when the operator has nothing to run.
     fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
         let now = Utc::now();
-        let mut job = match operator::prepare(&self.task, self.claim, now, &self.settings)? {
+        let mut job = match operator::prepare(&self.task, self.claim, now, &self.settings, &self.folders)? {
             Prepared::Nothing => return Ok(None),
             Prepared::Process(job) => job,
         };
@@ -187,7 +191,7 @@ impl Slot {
     }
 
     async fn follow(&mut self, started: Started, log: &mut TaskLog) -> SlotNews {
-        let Asked { job, mut process, output, channel } = match started {
+        let Asked { mut job, mut process, output, channel } = match started {
             Started::Withdrawn => {
                 log.say(Utc::now(), "worker", Level::Info, "Given back before it started");
                 return SlotNews::Withdrawn;
@@ -221,6 +225,7 @@ impl Slot {
             stopping: None,
             kill_at: None,
             end: None,
+            strays: false,
             fenced: pid.is_none(),
         };
         if let Some(process) = pid {
@@ -230,6 +235,11 @@ impl Slot {
             self.stream(&mut running, log).await;
         }
         // Before the report: whoever hears it may count on the folder being gone.
+        if let Some(leftover) = &mut job.leftover
+            && (running.fenced || running.strays || !running.output_ended)
+        {
+            leftover.never_reuse();
+        }
         drop(job);
         self.conclude(running, log)
     }
@@ -268,6 +278,7 @@ impl Slot {
                 news = running.process.news(), if group_gone.is_none() => match news {
                     Some(FromCompanion::Exited { end, strays, .. }) => {
                         running.end = Some(end);
+                        running.strays = strays;
                         if !strays {
                             group_gone = Some(Instant::now());
                         }

@@ -7,6 +7,7 @@ use regex::Regex;
 use crate::domain::graph::Dag;
 use crate::domain::ids::DagId;
 use crate::domain::run::iso;
+use crate::domain::schedule::Schedule;
 use crate::domain::time::Time;
 use crate::node::client::Client;
 use crate::protocol::control::{Control, Reply};
@@ -15,7 +16,7 @@ use crate::store::query::DagEntry;
 use super::super::arguments::{DagSource, Output};
 use super::super::error::CliError;
 use super::super::lookup;
-use super::super::output::Rows;
+use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
 
 /// More runs than this are asked about first.
@@ -47,8 +48,13 @@ impl Pause {
         let mut chosen: Vec<DagEntry> = named.into_iter().filter(|entry| entry.row.is_paused != paused).collect();
         if chosen.is_empty() {
             session.say(format_args!("No {} DAGs were found", if paused { "unpaused" } else { "paused" }));
-            let none: Rows<2> = Rows::new(["dag_id", "is_paused"]);
-            return Ok(none.write(self.output.format, &mut session.out)?);
+            return match self.output.format {
+                OutputFormat::Table | OutputFormat::Plain => Ok(()),
+                // A program reads an answer in any case.
+                format @ (OutputFormat::Json | OutputFormat::Yaml) => {
+                    Ok(Rows::new(["dag_id", "is_paused"]).write(format, &mut session.out)?)
+                }
+            };
         }
         if !self.yes && !self.agreed(session, &chosen, paused)? {
             session.say("Nothing was changed");
@@ -159,6 +165,9 @@ impl Backlog {
             (Some(first), _, _) => format!("unpausing `{id}` will create {runs}, {tasks}, of {}", iso(first)),
             (None, _, Some(next)) => {
                 format!("unpausing `{id}` will create no run now; the next one is due at {}", iso(next))
+            }
+            (None, _, None) if entry.definition.schedule == Schedule::Never => {
+                format!("unpausing `{id}` will create no run: it has no schedule, and runs when it is triggered")
             }
             (None, _, None) => format!("unpausing `{id}` will create no run: its schedule makes no more"),
         }

@@ -74,7 +74,9 @@ impl Test {
 
 fn rows(outcome: &TestOutcome) -> Rows<6> {
     let mut rows = Rows::new(["task_id", "state", "try_number", "start_date", "end_date", "duration"]);
-    for task in &outcome.tasks {
+    let mut tasks: Vec<_> = outcome.tasks.iter().collect();
+    tasks.sort_by_key(|task| (task.started_at.is_none(), task.started_at));
+    for task in tasks {
         let took = task.started_at.zip(task.ended_at).map(|(start, end)| until(start, end).as_secs_f64());
         rows.push([
             task.task_id.as_str().into(),

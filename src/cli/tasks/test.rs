@@ -87,7 +87,7 @@ impl Test {
         Ok(())
     }
 
-    fn judge(&self, outcome: &TestOutcome, session: &Session) -> Result<(), CliError> {
+    fn judge(&self, outcome: &TestOutcome, session: &mut Session) -> Result<(), CliError> {
         let task = &self.task_id;
         match outcome.tasks.first().map(|row| row.state) {
             Some(state @ (TaskState::Success | TaskState::Skipped)) => {

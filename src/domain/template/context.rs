@@ -28,7 +28,7 @@ pub struct TemplateContext {
     pub map_index: MapIndex,
     pub run_id: RunId,
     pub run_type: RunType,
-    /// `None` [3]: triggered without a date; then `ds`, `ts` and their kin are not there.
+    /// `None` (Airflow 3): triggered without a date; then `ds`, `ts` and their kin are not there.
     pub logical_date: Option<Time>,
     pub data_interval: Option<DataInterval>,
     pub run_after: Time,

@@ -12,7 +12,9 @@ use super::world::{ModelStore, compile, dag, settings, start_of_story};
 use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::dag::{DagDefinition, TaskLimitScope};
 use crate::domain::graph::{Dag, TaskIx};
-use crate::domain::ids::{AttemptId, Claim, DagId, Incarnation, PoolName, QueueName, RunId, RunKey, TaskId, WorkerId};
+use crate::domain::ids::{
+    AttemptId, Claim, DagId, Epoch, Incarnation, PoolName, QueueName, RunId, RunKey, TaskId, WorkerId,
+};
 use crate::domain::limit::Limit;
 use crate::domain::operator::Operator;
 use crate::domain::run::RunType;
@@ -90,7 +92,7 @@ impl Storm {
         });
         let mut storm = Self {
             now: start_of_story(),
-            core: Core::new(settings.clone(), Ids::seeded(seed)),
+            core: Core::new(settings.clone(), Epoch(0), Ids::seeded(seed)),
             settings,
             store: ModelStore { pools: pools.to_vec(), ..ModelStore::default() },
             gathering: Commit { writes: Vec::new(), after: Vec::new() },
@@ -117,7 +119,7 @@ impl Storm {
     /// The node starts, or starts again: memory is what the store has.
     fn restore(&mut self) {
         let ids = Ids::seeded(self.rng.u64(..));
-        self.core = Core::restore(self.settings.clone(), ids, self.store.unfinished());
+        self.core = Core::restore(self.settings.clone(), Epoch(1), ids, self.store.unfinished());
         let effects = self.core.resume(self.now);
         (self.gathering, self.committing) = (Commit { writes: Vec::new(), after: Vec::new() }, None);
         self.take(effects);

@@ -11,7 +11,7 @@ use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::dag::{DagDefinition, TaskDefinition, TaskLimitScope, WeightRule};
 use crate::domain::graph::Dag;
 use crate::domain::ids::{
-    AttemptId, Claim, DagId, Incarnation, PoolName, QueueName, RunId, RunKey, TaskId, VersionNumber, WorkerId,
+    AttemptId, Claim, DagId, Epoch, Incarnation, PoolName, QueueName, RunId, RunKey, TaskId, VersionNumber, WorkerId,
 };
 use crate::domain::limit::Limit;
 use crate::domain::operator::{Bash, Operator, default_skip_codes};
@@ -257,7 +257,7 @@ pub struct World {
 
 impl World {
     pub fn new(settings: Settings) -> Self {
-        let mut core = Core::new(settings, Ids::seeded(1));
+        let mut core = Core::new(settings, Epoch(1), Ids::seeded(1));
         let pool =
             PoolRow { name: PoolName::default_pool(), slots: 128, description: String::new(), include_deferred: false };
         core.set_pool(pool.clone());
@@ -390,7 +390,7 @@ impl World {
 
     /// `kill -9` and a new start: memory is what the store remembers.
     pub fn crash_and_restart(&mut self, settings: Settings) {
-        self.core = Core::restore(settings, Ids::seeded(2), self.store.unfinished());
+        self.core = Core::restore(settings, Epoch(2), Ids::seeded(2), self.store.unfinished());
         let effects = self.core.resume(self.now);
         self.take(effects);
         self.apply(Input::FolderRead);

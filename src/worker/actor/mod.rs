@@ -30,6 +30,7 @@ use crate::worker::begin::{self, WorkerError};
 use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
 use crate::worker::companion::ProcessId;
 use crate::worker::journal::{Journal, JournalError};
+use crate::worker::leftover::TempFolders;
 use crate::worker::process::Companion;
 use crate::worker::settings::WorkerSettings;
 use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
@@ -61,6 +62,7 @@ pub struct RunningWorker {
 /// The actor. Made by [`start`].
 pub struct Worker {
     settings: Rc<WorkerSettings>,
+    folders: Rc<TempFolders>,
     said: Outlet<FromWorker>,
     state_dir: Rc<StateDir>,
     gate: GateControl<ToWorker>,
@@ -139,6 +141,7 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
         let (entrance, gate) = Gate::open(at_most(slots), work);
         way_in = Some(entrance);
         let mut worker = Worker {
+            folders: TempFolders::under(&settings.temp_dir),
             settings,
             said,
             state_dir,
@@ -332,6 +335,7 @@ impl Worker {
             claim,
             task,
             settings: Rc::clone(&self.settings),
+            folders: Rc::clone(&self.folders),
             companion: companion.clone(),
             orders: to_slot,
             tell: Box::new(move |claim, news| tell(&worker, FromSlot(claim, news))),

@@ -4,13 +4,15 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::{Job, Judged, Leftover, Unstartable, context_variables};
+use super::{Job, Judged, Unstartable, context_variables};
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
 use crate::domain::operator::Bash;
 use crate::protocol::work::TaskMessage;
 use crate::worker::companion::frame::{Base, End, SpawnSpec};
+use crate::worker::leftover::{Leftover, TempFolders};
 use crate::worker::render::Templates;
 use crate::worker::settings::WorkerSettings;
 
@@ -19,6 +21,7 @@ pub fn prepare(
     task: &TaskMessage,
     claim: Claim,
     settings: &WorkerSettings,
+    folders: &Rc<TempFolders>,
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
     let program = settings.find_program(Path::new("bash")).ok_or_else(|| {
@@ -31,7 +34,7 @@ pub fn prepare(
     let (cwd, mut leftover) = match &bash.cwd {
         Some(cwd) => (existing(&templates.render("cwd", cwd)?)?, None),
         None => {
-            let folder = Leftover::fresh_folder(&settings.temp_dir).map_err(|error| {
+            let folder = folders.take().map_err(|error| {
                 Unstartable(format!("cannot make a temporary folder in {}: {error}", settings.temp_dir.display()))
             })?;
             (folder.path().to_owned(), Some(folder))

@@ -6,14 +6,12 @@ pub mod bash;
 pub mod python;
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::companion::frame::{End, SpawnSpec};
+use super::leftover::{Leftover, TempFolders};
 use super::render::{Templates, context};
 use super::settings::WorkerSettings;
 use super::state_dir::CLAIM_MARK;
@@ -77,13 +75,14 @@ pub fn prepare(
     claim: Claim,
     now: Time,
     settings: &WorkerSettings,
+    folders: &Rc<TempFolders>,
 ) -> Result<Prepared, Unstartable> {
     let context = context(task);
     let templates = Templates::new(&context);
     match &task.operator {
         Operator::Empty => Ok(Prepared::Nothing),
         Operator::Bash(bash) => {
-            Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, &templates)?)))
+            Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, folders, &templates)?)))
         }
         Operator::Python(python) => {
             Ok(Prepared::Process(Box::new(python::prepare(python, task, claim, now, settings, &templates)?)))
@@ -133,60 +132,6 @@ pub fn context_variables(task: &TaskMessage, claim: Claim) -> Environment {
         variables.insert("AIRFLOW_CTX_EXECUTION_DATE".to_owned(), iso(date));
     }
     variables
-}
-
-/// What was made for one attempt, removed (a folder with everything in it) when dropped.
-pub enum Leftover {
-    Folder(PathBuf),
-    File(PathBuf),
-}
-
-impl Leftover {
-    /// A folder that nobody else has.
-    pub fn fresh_folder(under: &Path) -> io::Result<Self> {
-        loop {
-            let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
-            let path = under.join(format!("airflowtmp{name}"));
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self::Folder(path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Folder(path) | Self::File(path) => path,
-        }
-    }
-}
-
-impl Drop for Leftover {
-    fn drop(&mut self) {
-        match self {
-            Self::File(path) => say_if_left(path, fs::remove_file(&*path)),
-            // Mostly it is empty. What a task left in it may be large: that is removed beside the work.
-            Self::Folder(path) => {
-                if fs::remove_dir(&*path).is_err() {
-                    let path = std::mem::take(path);
-                    let remove = move || say_if_left(&path, fs::remove_dir_all(&path));
-                    match tokio::runtime::Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-                        Err(_) => remove(),
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn say_if_left(path: &Path, removed: io::Result<()>) {
-    match removed {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove what a task left"),
-    }
 }
 
 /// The values to store of a task whose result is `line`.

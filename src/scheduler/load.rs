@@ -1,0 +1,54 @@
+//! The store's rows as the core wants them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::graph::Dag;
+use crate::store::{Store, StoreError};
+
+use super::core::Ids;
+use super::restore::{Unfinished, UnfinishedRun};
+
+/// Ids that no other life of any scheduler makes.
+pub(super) fn fresh_ids() -> Ids {
+    Ids::seeded(fastrand::u64(..))
+}
+
+/// The store's rows as the core wants them.
+pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
+    let loaded = store.load().await?;
+    let mut versions = HashMap::new();
+    for version in loaded.versions {
+        let name = (version.dag_id.clone(), version.version);
+        match Dag::compile(version.definition) {
+            Ok(dag) => {
+                versions.insert(name, Arc::new(dag));
+            }
+            Err(error) => {
+                tracing::error!(dag = %version.dag_id, version = version.version.0, %error, "a stored DAG version cannot be used")
+            }
+        }
+    }
+    let mut tasks: HashMap<_, Vec<_>> = HashMap::new();
+    for task in loaded.tasks {
+        tasks.entry(task.run).or_default().push(task);
+    }
+    let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
+    for attempt in loaded.attempts {
+        attempts.entry(attempt.run).or_default().push(attempt);
+    }
+    let runs = loaded.runs.into_iter().map(|row| UnfinishedRun {
+        tasks: tasks.remove(&row.key).unwrap_or_default(),
+        attempts: attempts.remove(&row.key).unwrap_or_default(),
+        row,
+    });
+    Ok(Unfinished {
+        dags: loaded.dags,
+        versions,
+        runs: runs.collect(),
+        pools: loaded.pools,
+        workers: loaded.workers,
+        next_run: loaded.next_run,
+        taken_dates: loaded.taken_dates,
+    })
+}
