@@ -103,7 +103,9 @@ impl Core {
         row.clear_number += 1;
         let entry = (row.run_after, key);
         let id = row.dag_id.clone();
-        self.dags.get_mut(&id).expect("a run is cleared only with a known DAG").queued.insert(entry);
+        let dag = self.dags.get_mut(&id).expect("a run is cleared only with a known DAG");
+        dag.queued.insert(entry);
+        dag.recent.remove(&entry);
         self.tell_run(key);
     }
 }

@@ -40,15 +40,21 @@ impl Core {
 
     fn pause(&mut self, now: Time, id: DagId, paused: bool) -> Result<Reply, Refused> {
         self.known(&id)?;
-        let dag = self.dags.get_mut(&id).expect("a known DAG is in memory");
+        let changed = self.set_paused(now, &id, paused);
+        Ok(Reply::Paused { dag: id, paused, changed })
+    }
+
+    /// False when it was so already.
+    pub(super) fn set_paused(&mut self, now: Time, id: &DagId, paused: bool) -> bool {
+        let dag = self.dags.get_mut(id).expect("only a DAG in memory is paused");
         let changed = dag.row.is_paused != paused;
         if changed {
             dag.row.is_paused = paused;
-            self.admission.set_paused(&id, paused);
-            self.dag_changed(&id);
-            self.plan(now, &id);
+            self.admission.set_paused(id, paused);
+            self.dag_changed(id);
+            self.plan(now, id);
         }
-        Ok(Reply::Paused { dag: id, paused, changed })
+        changed
     }
 
     fn trigger(&mut self, now: Time, trigger: Trigger, history: &History) -> Result<Reply, Refused> {

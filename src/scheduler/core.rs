@@ -17,6 +17,7 @@ use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, Epoch, PoolName, Ru
 use crate::domain::limit::Limit;
 use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
+use crate::domain::state::RunState;
 use crate::domain::time::{Time, to_micros};
 use crate::domain::trigger::UpstreamCounts;
 use crate::protocol::control::{Control, Refused, Reply};
@@ -153,6 +154,8 @@ pub(super) struct DagState {
     pub queued: BTreeSet<(Time, RunKey)>,
     /// Logical dates of runs that the timetable must step over, because a user made them.
     pub taken_dates: HashSet<Time>,
+    /// How the latest finished runs ended, as many as `max_consecutive_failed_dag_runs`.
+    pub recent: BTreeMap<(Time, RunKey), RunState>,
 }
 
 /// One run that is not finished, or whose attempts are not.

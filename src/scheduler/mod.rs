@@ -11,6 +11,7 @@ mod clear;
 mod controls;
 pub mod core;
 mod dags;
+mod failure;
 mod history;
 pub mod interlude;
 pub mod invariant;

@@ -150,6 +150,7 @@ impl Core {
         if dag.definition.max_active_tasks_scope == TaskLimitScope::EachRun {
             self.admission.set_scope(Scope::Run(key), dag.definition.max_active_tasks);
         }
+        self.ensure_task_limits(&dag);
         for (task, _) in dag.tasks() {
             let at = TaskRef { run: key, task };
             self.work.dirty_tasks.insert(at);
@@ -167,7 +168,8 @@ impl Core {
             let Some(key) = self.work.maybe_over.pop_first() else { return };
             let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { continue };
             if run.unfinished == 0 {
-                let event = if run.failed_leaves == 0 { RunEvent::Succeeded } else { RunEvent::Failed };
+                let failed = run.failed_leaves > 0 || run.failed_fast();
+                let event = if failed { RunEvent::Failed } else { RunEvent::Succeeded };
                 self.end_run(now, key, event);
             } else if run.moving == 0 {
                 // Every unfinished task waits for another one: a deadlock.
@@ -196,6 +198,7 @@ impl Core {
         }
         self.work.maybe_forgotten.insert(key);
         self.tell_run(key);
+        self.count_failed_runs(now, key);
         self.plan(now, &id);
     }
 
@@ -267,6 +270,11 @@ impl Run {
             }
         }
         self.recount();
+    }
+
+    /// The leaves of a run that failed fast are skipped, and would tell of a success.
+    fn failed_fast(&self) -> bool {
+        self.dag.definition.fail_fast && self.tasks.iter().any(|task| task.row.state == TaskState::Failed)
     }
 
     /// Counts the task instances' states anew.

@@ -3,4 +3,5 @@
 mod simulation;
 mod stories;
 mod stories_of_clearing;
+mod stories_of_limits;
 mod world;

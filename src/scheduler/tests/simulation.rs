@@ -6,6 +6,7 @@
 //! made is `UPDRAFT_STORMS` (default 2,000).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::world::{ModelStore, compile, dag, settings, start_of_story};
@@ -504,6 +505,7 @@ impl Storm {
             for _ in 0..20 {
                 self.step();
             }
+            self.unpause_what_failed_too_often();
             if self.is_quiet() {
                 return;
             }
@@ -514,6 +516,16 @@ impl Storm {
                 }
             }
             assert!(round < 4_000, "I12 ends: still {}", self.what_is_left());
+        }
+    }
+
+    /// `max_consecutive_failed_dag_runs` pauses also while everything comes to its end.
+    fn unpause_what_failed_too_often(&mut self) {
+        let paused: Vec<DagId> =
+            self.core.dags.values().filter(|dag| dag.row.is_paused).map(|dag| dag.row.dag_id.clone()).collect();
+        for id in paused {
+            self.core.set_paused(self.now, &id, false);
+            self.apply(Input::Tick);
         }
     }
 
@@ -566,7 +578,9 @@ impl Storm {
             if timed_out {
                 continue;
             }
-            if self.revised.contains(&run.key) {
+            // What a fast failure skipped or stopped, no rule explains.
+            let failed_fast = dag.definition.fail_fast && run.state == RunState::Failed;
+            if failed_fast || self.revised.contains(&run.key) {
                 self.check_revised(run.key, &dag);
                 continue;
             }
@@ -633,6 +647,9 @@ fn random_dag(id: &str, rng: &mut fastrand::Rng) -> DagDefinition {
             task.pool = PoolName::new("small").expect("a name");
             task.pool_slots = rng.u32(1..4);
         }
+        if rng.u32(0..4) == 0 {
+            task.max_active_tis_per_dag = NonZeroU32::new(rng.u32(1..3));
+        }
         task.retries = rng.u32(0..3);
         task.retry_delay = Duration::from_secs(rng.u64(0..60));
         task.priority_weight = rng.i32(1..5);
@@ -641,6 +658,15 @@ fn random_dag(id: &str, rng: &mut fastrand::Rng) -> DagDefinition {
     definition.max_active_runs = Limit::from(rng.u32(1..4));
     if rng.bool() {
         definition.max_active_tasks_scope = TaskLimitScope::EachRun;
+    }
+    if rng.u32(0..5) == 0 {
+        definition.max_consecutive_failed_runs = NonZeroU32::new(rng.u32(1..4));
+    }
+    if rng.u32(0..5) == 0 {
+        definition.fail_fast = true;
+        for task in &mut definition.tasks {
+            task.trigger_rule = TriggerRule::AllSuccess;
+        }
     }
     if rng.u32(0..6) == 0 {
         definition.dagrun_timeout = Some(Duration::from_secs(rng.u64(30..600)));

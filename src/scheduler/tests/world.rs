@@ -75,6 +75,8 @@ pub fn dag(id: &str, graph: &str) -> DagDefinition {
         max_active_tasks: Limit::from(16),
         max_active_tasks_scope: TaskLimitScope::AllRuns,
         dagrun_timeout: None,
+        fail_fast: false,
+        max_consecutive_failed_runs: None,
         is_paused_upon_creation: None,
         params: serde_json::Map::new(),
         template_searchpath: Vec::new(),
@@ -103,6 +105,7 @@ pub fn task(id: &str) -> TaskDefinition {
         execution_timeout: None,
         pool: PoolName::default_pool(),
         pool_slots: 1,
+        max_active_tis_per_dag: None,
         priority_weight: 1,
         weight_rule: WeightRule::Downstream,
         queue: QueueName::default_queue(),
@@ -204,7 +207,18 @@ impl ModelStore {
                 .filter(|run| run.run_type != crate::domain::run::RunType::Scheduled)
                 .filter_map(|run| Some((run.dag_id.clone(), run.logical_date?)))
                 .collect(),
+            recent: self.dags.values().flat_map(|dag| self.recent(dag)).collect(),
         }
+    }
+
+    /// The latest finished runs, as many as the DAG's newest version wants to know of.
+    fn recent(&self, dag: &DagRow) -> Vec<RunRow> {
+        let limit = self.versions[&(dag.dag_id.clone(), dag.version)].max_consecutive_failed_runs;
+        let mut runs: Vec<RunRow> =
+            self.runs.values().filter(|run| run.dag_id == dag.dag_id && run.state.is_finished()).cloned().collect();
+        runs.sort_by_key(|run| std::cmp::Reverse((run.run_after, run.key)));
+        runs.truncate(limit.map_or(0, |limit| limit.get() as usize));
+        runs
     }
 
     /// What the shell reads for a control about past runs.
