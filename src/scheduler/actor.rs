@@ -34,6 +34,13 @@ use super::restore::Unfinished;
 
 /// How many inputs one commit may carry: a bound on what a crash can undo.
 const BATCH: usize = 1_000;
+/// With so many attempts under way the next report is never far, and the places that wait for a commit are few
+/// among those that work: then reports gather for a moment, because a commit costs the same for one as for ten.
+const BUSY: u32 = 8;
+/// So many reports are not kept waiting.
+const ENOUGH: usize = 16;
+/// How long the first of them waits at most.
+const GATHER_FOR: Duration = Duration::from_millis(2);
 /// How long a failed commit waits before it is tried again; doubled up to the second.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -80,6 +87,8 @@ pub struct Scheduler {
     /// Lent to the commit under way.
     pub(super) writer: Option<Writer>,
     pub(super) gathered: VecDeque<Input>,
+    /// While it runs, reports gather.
+    gathering: Option<SpawnHandle>,
     pub(super) callers: HashMap<u64, oneshot::Sender<Reply>>,
     pub(super) next_ticket: u64,
     /// Each worker's last word of its present life: said again to a core that was loaded anew.
@@ -124,6 +133,7 @@ impl Scheduler {
             core,
             writer: Some(writer),
             gathered: VecDeque::new(),
+            gathering: None,
             callers: HashMap::new(),
             next_ticket: 0,
             online: HashMap::new(),
@@ -169,6 +179,13 @@ impl Scheduler {
 
     /// Starts the next batch unless one commits.
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if self.writer.is_none() || self.lets_reports_gather(ctx) {
+            return;
+        }
+        self.take_batch(ctx);
+    }
+
+    fn take_batch(&mut self, ctx: &mut Context<Self>) {
         if self.writer.is_none() {
             return;
         }
@@ -191,6 +208,30 @@ impl Scheduler {
             effects.extend(self.core.apply(Utc::now(), input));
         }
         self.commit(effects, ctx);
+    }
+
+    /// Whether the next batch waits for more reports. Nothing but reports is ever kept waiting.
+    fn lets_reports_gather(&mut self, ctx: &mut Context<Self>) -> bool {
+        let is_report =
+            |input: &Input| matches!(input, Input::Worker(FromWorker::Finish(_) | FromWorker::Started { .. }));
+        let waits = !self.commands_waiting
+            && (1..ENOUGH).contains(&self.gathered.len())
+            && self.core.load().1 >= BUSY
+            && self.gathered.iter().all(is_report);
+        match self.gathering.take() {
+            Some(timer) if waits => self.gathering = Some(timer),
+            Some(timer) => {
+                ctx.cancel_future(timer);
+            }
+            None if waits => {
+                self.gathering = Some(ctx.run_later(GATHER_FOR, |this, ctx| {
+                    this.gathering = None;
+                    this.take_batch(ctx);
+                }));
+            }
+            None => {}
+        }
+        waits
     }
 
     /// Asks the store for what a control must know, with nothing uncommitted in between.
