@@ -179,7 +179,8 @@ impl Folder {
         let relative = path.and_then(|path| self.relative(path)).unwrap_or_default();
         let is_gone = error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         if is_gone && !relative.is_empty() {
-            // A broken link, or something that was removed during the walk.
+            // A link that leads nowhere, or something that was removed during the walk.
+            self.say_if_broken_link(&relative, scan);
             return;
         }
         let (place, message) = if relative.is_empty() {
@@ -190,6 +191,15 @@ impl Folder {
         };
         scan.problems.push(Problem::error(place, message));
         scan.unreadable.push(relative);
+    }
+
+    /// A DAG file that is a link to nothing is no DAG any more; its author is told why.
+    fn say_if_broken_link(&self, relative: &str, scan: &mut Scan) {
+        let Ok(target) = std::fs::read_link(self.root.join(relative)) else { return };
+        if Language::of(Path::new(relative)).is_some() {
+            let message = format!("the link leads to {}, which is not there", target.display());
+            scan.problems.push(Problem::error(Place::file(relative), message));
+        }
     }
 
     /// The path relative to the root, as text with `/`.

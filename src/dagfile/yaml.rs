@@ -129,12 +129,7 @@ fn sentence(error: &Error) -> (String, Option<String>) {
         Error::Unexpected { expected, .. } => (format!("expected {}", structure(expected)), None),
         Error::InvalidScalar { ty, .. } => (format!("expected {}", scalar(ty)), None),
         Error::InvalidBooleanStrict { .. } => ("expected true or false".to_owned(), None),
-        Error::Budget { .. } => {
-            let message = format!(
-                "the file is too large or too deeply nested to be a DAG (at most {MOST_NODES} values, {MOST_DEPTH} levels)"
-            );
-            (message, Some(IGNORE.to_owned()))
-        }
+        Error::Budget { .. } => too_much(),
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
@@ -143,11 +138,20 @@ fn sentence(error: &Error) -> (String, Option<String>) {
             (message, Some(IGNORE.to_owned()))
         }
         Error::AliasError { error, .. } => sentence(error),
+        // The parser has a limit of its own, just below ours.
+        _ if said(error).starts_with("recursion limit") => too_much(),
         Error::Message { msg, .. } => (msg.clone(), None),
         _ if said(error).starts_with("tabs") => ("a tab in the indentation".into(), Some("indent with spaces".into())),
         // The library may grow kinds of errors; its own words serve for all that have none of ours.
         _ => (said(error), None),
     }
+}
+
+fn too_much() -> (String, Option<String>) {
+    let message = format!(
+        "the file is too large or too deeply nested to be a DAG (at most {MOST_NODES} values, {MOST_DEPTH} levels)"
+    );
+    (message, Some(IGNORE.to_owned()))
 }
 
 /// The library's own words, without the place, which stands in front already.

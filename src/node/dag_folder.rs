@@ -65,8 +65,10 @@ impl DagFolder {
         for file in changes.to_load() {
             self.known.extend(scan.files.get_key_value(&file.path).map(|(path, hash)| (path.clone(), *hash)));
         }
-        let mut found = self.strays(&scan);
+        // What was mended before the file is read again, what is broken after the file is found gone.
+        let (mut found, strays) = self.strays(&scan);
         found.extend(self.read(changes).await);
+        found.extend(strays);
         found
     }
 
@@ -122,8 +124,9 @@ impl DagFolder {
         found
     }
 
-    /// Problems that belong to no DAG file: a folder that cannot be entered, an ignore file with a mistake.
-    fn strays(&mut self, scan: &Scan) -> Vec<FileChange> {
+    /// Problems that belong to no DAG file that can be read (a folder that cannot be entered, a link to nothing,
+    /// an ignore file with a mistake): those that are mended, and those that are there.
+    fn strays(&mut self, scan: &Scan) -> (Vec<FileChange>, Vec<FileChange>) {
         let mut found: Vec<FileChange> = Vec::new();
         for problem in &scan.problems {
             match found.iter_mut().find(|change| change.file == problem.place.file) {
@@ -135,8 +138,8 @@ impl DagFolder {
             }
         }
         let mended = std::mem::replace(&mut self.strays, found.iter().map(|change| change.file.clone()).collect());
-        let mended = mended.iter().filter(|file| !self.strays.contains(file)).map(|file| gone(file));
-        mended.chain(found).collect()
+        let mended = mended.iter().filter(|file| !self.strays.contains(file)).map(|file| gone(file)).collect();
+        (mended, found)
     }
 
     fn change(&self, result: FileResult) -> FileChange {

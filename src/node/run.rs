@@ -29,7 +29,8 @@ use crate::worker::settings::{PythonRuntime, WorkerSettings};
 use super::client::{ClientError, Tables, open_store};
 use super::courier::{Attach, Courier};
 use super::scheduling_lock::{NotLocked, SchedulingLock};
-use super::{files, translate};
+use super::signals::Signals;
+use super::translate;
 
 /// A node that runs.
 pub struct Node {
@@ -67,7 +68,7 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Starts everything but the reading of DAG files (see [`files::follow`]).
+    /// Starts everything but the reading of DAG files (see [`files::follow`](super::files::follow)).
     pub async fn start(
         settings: &config::Settings,
         environment: &Environment,
@@ -162,9 +163,9 @@ fn why(ended: Ended) -> NodeError {
 /// `updraft scheduler`: a node without anything for people to look at.
 pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
     let settings = config.settings();
+    let signals = Signals::listen()?;
     let node = Node::start(settings, &environment, Tables::AsTheyAre).await?;
-    files::follow(settings, &node).await?;
-    super::signals::run_until_asked(node).await
+    signals.run_until_asked(settings, node, || tracing::info!("ready")).await
 }
 
 fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::{self, Environment};
 use crate::scheduler::message::HowAreYou;
@@ -9,19 +10,24 @@ use crate::web::health::{self, Pulse};
 
 use super::client::Tables;
 use super::run::{Node, NodeError};
-use super::{files, signals};
+use super::signals::Signals;
 
 /// Runs until a signal asks it to stop. `talk` is told where things are, once.
 pub async fn run(config: config::Config, environment: Environment, talk: &mut dyn Write) -> Result<(), NodeError> {
     let settings = config.settings();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
+    let signals = Signals::listen()?;
     let node = Node::start(settings, &environment, Tables::Migrate).await?;
     let address = format!("{}:{}", settings.api.host, settings.api.port);
-    let listening = health::serve(&address, pulse(&node), node.store.clone());
-    let server = listening.map_err(|why| NodeError::Listen { address: address.clone(), why })?;
+    let server = match health::serve(&address, pulse(&node), node.store.clone()) {
+        Ok(server) => server,
+        Err(why) => {
+            node.close().await?;
+            return Err(NodeError::Listen { address, why });
+        }
+    };
     let handle = server.handle();
     actix::spawn(server);
-    files::follow(settings, &node).await?;
     let words = [
         ("executor", settings.core.executor.to_string()),
         ("dags", settings.core.dags_folder.display().to_string()),
@@ -30,15 +36,18 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
         ("health", format!("http://{address}/health")),
         ("stop", "Ctrl-C drains, a second one hurries".to_owned()),
     ];
-    let greeted =
-        writeln!(talk, "updraft {} is ready in {} ms", env!("CARGO_PKG_VERSION"), begun.elapsed().as_millis())
-            .and_then(|()| words.iter().try_for_each(|(what, where_)| writeln!(talk, "  {what:<10} {where_}")));
+    let result = signals.run_until_asked(settings, node, || greet(talk, begun, &words)).await;
+    handle.stop(true).await;
+    result
+}
+
+fn greet(talk: &mut dyn Write, begun: Instant, words: &[(&str, String)]) {
+    let took = begun.elapsed().as_millis();
+    let greeted = writeln!(talk, "updraft {} is ready in {took} ms", env!("CARGO_PKG_VERSION"))
+        .and_then(|()| words.iter().try_for_each(|(what, is)| writeln!(talk, "  {what:<10} {is}")));
     if let Err(error) = greeted {
         tracing::debug!(%error, "nobody reads the greeting");
     }
-    let result = signals::run_until_asked(node).await;
-    handle.stop(true).await;
-    result
 }
 
 /// How the health page asks the scheduler.

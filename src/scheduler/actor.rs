@@ -12,6 +12,7 @@
 //! This file decides nothing about scheduling.
 
 use std::collections::{HashMap, VecDeque};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -104,6 +105,8 @@ pub struct Scheduler {
     pub(super) commands_waiting: bool,
     /// Said again to a core that was loaded anew.
     pub(super) folder_read: bool,
+    /// Who waits until nothing is gathered and nothing commits.
+    pub(super) waits_for_rest: Option<Waker>,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -147,6 +150,7 @@ impl Scheduler {
             commits: 0,
             commands_waiting: true,
             folder_read: false,
+            waits_for_rest: None,
             ended: Some(ended),
         };
         scheduler.commit_first(effects).await?;
@@ -363,6 +367,9 @@ impl Scheduler {
     fn rest(&mut self, ctx: &mut Context<Self>) {
         if self.gathered.is_empty() && !self.commands_waiting {
             self.set_alarm(ctx);
+            if let Some(waiting) = self.waits_for_rest.take() {
+                waiting.wake();
+            }
         } else {
             self.go_on(ctx);
         }

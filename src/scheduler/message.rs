@@ -147,8 +147,8 @@ impl Handler<Stop> for Scheduler {
     }
 }
 
-/// Ready when nothing is gathered and nothing commits. The commit under way is a
-/// future of the same context, so its end polls this one too.
+/// Ready when nothing is gathered and nothing commits. The actor wakes it when it rests: that the
+/// end of a commit polls the same context is not enough, because this one may have had its turn before.
 struct UntilIdle;
 
 impl ActorFuture<Scheduler> for UntilIdle {
@@ -158,8 +158,12 @@ impl ActorFuture<Scheduler> for UntilIdle {
         self: Pin<&mut Self>,
         scheduler: &mut Scheduler,
         _: &mut Context<Scheduler>,
-        _: &mut task::Context<'_>,
+        task: &mut task::Context<'_>,
     ) -> Poll<()> {
-        if scheduler.writer.is_some() && scheduler.gathered.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        if scheduler.writer.is_some() && scheduler.gathered.is_empty() {
+            return Poll::Ready(());
+        }
+        scheduler.waits_for_rest = Some(task.waker().clone());
+        Poll::Pending
     }
 }

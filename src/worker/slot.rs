@@ -42,6 +42,9 @@ const SHOW_AFTER: Duration = Duration::from_millis(100);
 /// How long output is awaited when the process group is gone and something outside it still holds the pipe.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Why an attempt ended that was not its own doing.
+const COMPANION_ENDED: &str = "The worker's companion ended, and with it the attempt";
+
 /// What the worker tells a slot.
 #[derive(Debug)]
 pub enum SlotOrder {
@@ -176,9 +179,12 @@ impl Slot {
         if self.is_withdrawn() {
             return Ok(Some(Started::Withdrawn));
         }
-        let spawned = self.companion.spawn(job.spec.clone(), writing, stdin);
-        let process =
-            spawned.map_err(|error| Unstartable(format!("cannot ask the companion for a process: {error}")))?;
+        let process = match self.companion.spawn(job.spec.clone(), writing, stdin) {
+            Ok(process) => process,
+            // Its end is the machinery's failure and not the task's: the worker will hear of it in a moment.
+            Err(error) if is_gone(&error) => return Ok(Some(Started::CompanionGone)),
+            Err(error) => return Err(Unstartable(format!("cannot ask the companion for a process: {error}"))),
+        };
         Ok(Some(Started::Asked(Box::new(Asked { job, process, output, channel }))))
     }
 
@@ -196,6 +202,7 @@ impl Slot {
                 log.say(Utc::now(), "worker", Level::Info, "Given back before it started");
                 return SlotNews::Withdrawn;
             }
+            Started::CompanionGone => return self.fenced_unstarted(log),
             Started::Asked(asked) => *asked,
         };
         let pid = match process.news().await {
@@ -384,8 +391,7 @@ impl Slot {
         let mut xcoms = running.xcoms;
         let (how, judged) = match (running.stopping, running.end) {
             (_, None) => {
-                let message = "The worker's companion ended, and with it the attempt".to_owned();
-                (Ended::Fenced, Judged { outcome: Outcome::Fenced, message: Some(message) })
+                (Ended::Fenced, Judged { outcome: Outcome::Fenced, message: Some(COMPANION_ENDED.to_owned()) })
             }
             (Some(why), Some(_)) => {
                 let outcome = match why {
@@ -445,15 +451,20 @@ impl Slot {
 
     fn unstartable(&self, log: &mut TaskLog, why: String) -> SlotNews {
         log.say(Utc::now(), "worker", Level::Error, &why);
-        self.ended_unstarted(Outcome::Failed { retryable: true }, Some(why))
+        self.ended_unstarted(Ended::Unstartable, Outcome::Failed { retryable: true }, Some(why))
     }
 
     fn end_of_nothing(&self, log: &mut TaskLog) -> SlotNews {
         log.say(Utc::now(), "worker", Level::Info, "There is nothing to run");
-        self.ended_unstarted(Outcome::Success, None)
+        self.ended_unstarted(Ended::Unstartable, Outcome::Success, None)
     }
 
-    fn ended_unstarted(&self, outcome: Outcome, message: Option<String>) -> SlotNews {
+    fn fenced_unstarted(&self, log: &mut TaskLog) -> SlotNews {
+        log.say(Utc::now(), "worker", Level::Error, COMPANION_ENDED);
+        self.ended_unstarted(Ended::Fenced, Outcome::Fenced, Some(COMPANION_ENDED.to_owned()))
+    }
+
+    fn ended_unstarted(&self, how: Ended, outcome: Outcome, message: Option<String>) -> SlotNews {
         let report = Report {
             attempt: self.task.attempt,
             claim: self.claim,
@@ -465,13 +476,21 @@ impl Slot {
             pid: None,
             xcoms: Vec::new(),
         };
-        SlotNews::Ended { how: Ended::Unstartable, report: Box::new(report) }
+        SlotNews::Ended { how, report: Box::new(report) }
     }
+}
+
+/// Whether the other end of the companion's socket is closed.
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }
 
 /// How far starting came.
 enum Started {
     Withdrawn,
+    /// There is nobody to ask.
+    CompanionGone,
     Asked(Box<Asked>),
 }
 

@@ -55,8 +55,16 @@ fn storm(home: &Home, random: &mut fastrand::Rng) -> Traces {
     traces
 }
 
-/// Kills the node again and again while the storm passes, then lets it end.
-fn weather_a_storm(with_companion: impl Fn(&mut fastrand::Rng) -> bool) {
+/// Who is killed.
+enum Victim {
+    Node,
+    NodeAndCompanion,
+    /// The node lives on and takes a new one.
+    Companion,
+}
+
+/// Kills again and again while the storm passes, then lets it end.
+fn weather_a_storm(victim: impl Fn(&mut fastrand::Rng) -> Victim) {
     let mut random = fastrand::Rng::with_seed(seed());
     // Each kill may take the same tasks with it: this is about the kills and not about when to give up.
     let home = Home::new().with("core.infra_retries", &(kills() + 1).to_string());
@@ -76,16 +84,18 @@ fn weather_a_storm(with_companion: impl Fn(&mut fastrand::Rng) -> bool) {
             });
         }
         let mark = node.mark();
-        if with_companion(&mut random) {
-            node.kill_with_companion();
-        } else {
-            node.kill();
+        match victim(&mut random) {
+            Victim::Node => node.kill(),
+            Victim::NodeAndCompanion => node.kill_with_companion(),
+            Victim::Companion => {
+                node.processes().iter().filter(|process| process.is_companion()).for_each(Process::kill);
+                continue;
+            }
         }
         node = home.spawn();
         if random.u32(..4) != 0 {
             slowest = slowest.max(node.wait_ready());
-            let of_before = || Process::marked(&mark);
-            wait_until(&format!("life {kill} is over: {:?}", of_before()), || of_before().is_empty());
+            wait_until(&format!("nothing of life {} is left", kill + 1), || Process::marked(&mark).is_empty());
         }
     }
     let run = home.wait_run("storm", &run.run_id);
@@ -112,12 +122,17 @@ const RESTART: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3000
 
 #[test]
 fn a_node_killed_again_and_again_loses_no_task_and_runs_no_attempt_twice() {
-    weather_a_storm(|_| false);
+    weather_a_storm(|_| Victim::Node);
 }
 
 #[test]
 fn not_even_when_the_companion_is_killed_with_it() {
-    weather_a_storm(|random| random.bool());
+    weather_a_storm(|random| if random.bool() { Victim::Node } else { Victim::NodeAndCompanion });
+}
+
+#[test]
+fn a_companion_killed_again_and_again_costs_tries_and_no_task() {
+    weather_a_storm(|_| Victim::Companion);
 }
 
 /// One task that runs until somebody opens the gate, and one after it.
@@ -183,6 +198,20 @@ fn a_second_signal_hurries_and_the_stopped_task_is_not_lost() {
     let run = home.wait_run("gate", &run.run_id);
     run.assert_success();
     assert_eq!(started.lines(), ["1", "2"]);
+}
+
+#[test]
+fn a_node_that_still_reads_its_files_stops_when_it_is_asked_to() {
+    let home = Home::new();
+    home.write("hangs.py", "from airflow import DAG  # a dag\nimport time\ntime.sleep(1000)\n");
+    let node = home.start();
+    let mark = node.mark();
+    wait_until("the file is being read", || node.processes().iter().any(|process| process.command.contains("python")));
+    node.terminate();
+    let ended = node.wait_end();
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert!(ended.output.contains("draining"), "{}", ended.output);
+    wait_until("nobody reads any more", || Process::marked(&mark).is_empty());
 }
 
 /// A process that shrugs off TERM, in a session of its own: it still dies with the node.

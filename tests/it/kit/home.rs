@@ -167,6 +167,15 @@ impl Home {
         })
     }
 
+    /// Closes the database for everybody but a node.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        if let Some(store) = self.store.take() {
+            self.runtime.block_on(store.close()).expect("the database closes");
+        }
+        self
+    }
+
     /// What a command of another process does.
     fn control(&self, control: &Control) -> Reply {
         let reply = self.runtime.block_on(async {

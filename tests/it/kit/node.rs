@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::processes::Process;
-use super::wait::wait_for;
+use super::wait::{wait_for, wait_until};
 
 /// A node that runs, or has just been started. It is killed when dropped.
 pub struct Node {
@@ -61,9 +61,7 @@ impl Node {
 
     #[track_caller]
     pub fn wait_says(&self, words: &str) {
-        wait_for(&format!("the node says `{words}`; it said: {}", self.output()), || {
-            self.output().contains(words).then_some(())
-        });
+        wait_until(&format!("the node says `{words}`"), || self.output().contains(words));
     }
 
     pub fn pid(&self) -> u32 {
@@ -108,9 +106,7 @@ impl Node {
     /// Waits until it has ended by itself.
     #[track_caller]
     pub fn wait_end(mut self) -> Ended {
-        let status = wait_for(&format!("the node ends; it said: {}", self.output()), || {
-            self.child.try_wait().expect("a child can be waited for")
-        });
+        let status = wait_for("the node ends", || self.child.try_wait().expect("a child can be waited for"));
         Ended { code: status.code(), output: self.output() }
     }
 
