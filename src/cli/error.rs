@@ -151,7 +151,11 @@ impl CliError {
                 Refused::PoolNotFound { pool, hint } => {
                     vec![(format!("Pool {pool} does not exist"), hint.clone())]
                 }
-                Refused::RunExists { .. }
+                Refused::TaskNotFound { dag, task, hint } => {
+                    vec![(format!("DAG `{dag}` has no task `{task}`"), hint.clone())]
+                }
+                Refused::RunNotFound { .. }
+                | Refused::RunExists { .. }
                 | Refused::LogicalDateTaken { .. }
                 | Refused::DefaultPool { .. }
                 | Refused::Invalid { .. } => plain(),

@@ -94,7 +94,11 @@ impl PoolsCommand {
                 match client.control(&Control::DeletePool { pool }, user.as_deref()).await? {
                     Reply::PoolDeleted { pool } => Ok(writeln!(session.out, "Pool {pool} deleted")?),
                     Reply::Refused { why } => Err(why.into()),
-                    Reply::Triggered(_) | Reply::Paused { .. } | Reply::PoolSet { .. } => Err(other_answer()),
+                    Reply::Triggered(_)
+                    | Reply::Paused { .. }
+                    | Reply::PoolSet { .. }
+                    | Reply::Touched { .. }
+                    | Reply::RunMarked { .. } => Err(other_answer()),
                 }
             }
             PoolsAction::Import { file } => import(session, &client, &file).await,
@@ -107,7 +111,11 @@ async fn set(session: &Session, client: &Client, pool: Pool) -> Result<(), CliEr
     match client.control(&Control::SetPool(pool), session.user()).await? {
         Reply::PoolSet { .. } => Ok(()),
         Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_) | Reply::Paused { .. } | Reply::PoolDeleted { .. } => Err(other_answer()),
+        Reply::Triggered(_)
+        | Reply::Paused { .. }
+        | Reply::PoolDeleted { .. }
+        | Reply::Touched { .. }
+        | Reply::RunMarked { .. } => Err(other_answer()),
     }
 }
 

@@ -123,9 +123,11 @@ async fn follow(
     match scheduler.send(Ask(Control::Trigger(trigger))).await.map_err(gone)? {
         Reply::Triggered(triggered) => Ok((triggered.run_id, watch)),
         Reply::Refused { why } => Err(why.to_string()),
-        Reply::Paused { .. } | Reply::PoolSet { .. } | Reply::PoolDeleted { .. } => {
-            Err("a trigger was answered as something else".to_owned())
-        }
+        Reply::Paused { .. }
+        | Reply::PoolSet { .. }
+        | Reply::PoolDeleted { .. }
+        | Reply::Touched { .. }
+        | Reply::RunMarked { .. } => Err("a trigger was answered as something else".to_owned()),
     }
 }
 

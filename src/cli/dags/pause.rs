@@ -67,7 +67,11 @@ impl Pause {
             match client.control(&control, user.as_deref()).await? {
                 Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
                 Reply::Refused { why } => return Err(why.into()),
-                Reply::Triggered(_) | Reply::PoolSet { .. } | Reply::PoolDeleted { .. } => return Err(other_answer()),
+                Reply::Triggered(_)
+                | Reply::PoolSet { .. }
+                | Reply::PoolDeleted { .. }
+                | Reply::Touched { .. }
+                | Reply::RunMarked { .. } => return Err(other_answer()),
             }
         }
         Ok(rows.write(self.output.format, &mut session.out)?)

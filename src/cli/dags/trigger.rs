@@ -75,7 +75,11 @@ impl Trigger {
         let run = match client.control(&wish, user.as_deref()).await? {
             Reply::Triggered(run) => run,
             Reply::Refused { why } => return Err(why.into()),
-            Reply::Paused { .. } | Reply::PoolSet { .. } | Reply::PoolDeleted { .. } => return Err(other_answer()),
+            Reply::Paused { .. }
+            | Reply::PoolSet { .. }
+            | Reply::PoolDeleted { .. }
+            | Reply::Touched { .. }
+            | Reply::RunMarked { .. } => return Err(other_answer()),
         };
         let mut rows = Rows::new(COLUMNS);
         rows.push([
