@@ -213,7 +213,11 @@ impl Node {
         match self.block_on(self.client.control(&Control::Trigger(trigger), None))? {
             Reply::Triggered(run) => Ok(run.run_id),
             Reply::Refused { why } => Err(why.into()),
-            Reply::Paused { .. } => Err("a trigger was answered like a pause".into()),
+            Reply::Paused { .. }
+            | Reply::PoolSet { .. }
+            | Reply::PoolDeleted { .. }
+            | Reply::Touched { .. }
+            | Reply::RunMarked { .. } => Err("a trigger was answered like something else".into()),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::problem::Problem;
 use crate::node::client::ClientError;
 use crate::node::run::NodeError;
 use crate::protocol::control::Refused;
-use crate::store::StoreError;
+use crate::store::{StoreError, VaultError};
 
 /// The exit codes of the program.
 ///
@@ -45,6 +45,8 @@ pub enum CliError {
     #[error(transparent)]
     Store(Box<StoreError>),
     #[error(transparent)]
+    Vault(Box<VaultError>),
+    #[error(transparent)]
     Client(Box<ClientError>),
     #[error(transparent)]
     Node(Box<NodeError>),
@@ -71,6 +73,12 @@ impl From<ClientError> for CliError {
 impl From<Refused> for CliError {
     fn from(why: Refused) -> Self {
         Self::Refused(Box::new(why))
+    }
+}
+
+impl From<VaultError> for CliError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(Box::new(error))
     }
 }
 
@@ -107,6 +115,7 @@ impl CliError {
             | Self::Failed { .. }
             | Self::Configuration(_)
             | Self::Store(_)
+            | Self::Vault(_)
             | Self::Client(_)
             | Self::Node(_)
             | Self::Refused(_) => Exit::Failed,
@@ -133,15 +142,32 @@ impl CliError {
             },
             Self::Client(error) => match &**error {
                 ClientError::Configuration(problem) => vec![of_problem(problem)],
-                ClientError::Store(_) | ClientError::Lock(_) | ClientError::NoAnswer { .. } => plain(),
+                ClientError::Store(_) | ClientError::Lock(_) | ClientError::Key(_) | ClientError::NoAnswer { .. } => {
+                    plain()
+                }
             },
             Self::Refused(why) => match &**why {
                 Refused::DagNotFound { dag, hint } => vec![no_such_dag(dag.as_str(), hint.clone())],
-                Refused::RunExists { .. } | Refused::LogicalDateTaken { .. } | Refused::Invalid { .. } => plain(),
+                Refused::PoolNotFound { pool, hint } => {
+                    vec![(format!("Pool {pool} does not exist"), hint.clone())]
+                }
+                Refused::TaskNotFound { dag, task, hint } => {
+                    vec![(format!("DAG `{dag}` has no task `{task}`"), hint.clone())]
+                }
+                Refused::RunNotFound { .. }
+                | Refused::RunExists { .. }
+                | Refused::LogicalDateTaken { .. }
+                | Refused::DefaultPool { .. }
+                | Refused::Invalid { .. } => plain(),
             },
-            Self::Output(_) | Self::Store(_) => plain(),
+            Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),
         }
     }
+}
+
+/// A reply that belongs to no question of ours: the other side is of another version.
+pub fn other_answer() -> CliError {
+    CliError::failed("the scheduler answered another question")
 }
 
 /// The one way to say it, whoever noticed; without a better idea the hint names the list.

@@ -3,15 +3,12 @@
 use std::ffi::OsString;
 
 /// Airflow's word, and what does its job here.
-const FOREIGN: [(&str, &str); 13] = [
+const FOREIGN: [(&str, &str); 10] = [
     ("webserver", "`updraft standalone` serves what there is to see"),
     ("api-server", "`updraft standalone` serves what there is to see"),
     ("dag-processor", "the scheduler reads DAG files itself: `updraft scheduler`"),
     ("triggerer", "the scheduler waits for triggers itself: `updraft scheduler`"),
     ("celery", "worker nodes over a message broker are not built yet; `updraft scheduler` runs tasks itself"),
-    ("connections", "connections are not built yet"),
-    ("variables", "variables are not built yet"),
-    ("pools", "pools other than default_pool are not built yet"),
     ("users", "there are no users yet: nothing is served but a health page on loopback"),
     ("roles", "there are no users yet: nothing is served but a health page on loopback"),
     ("backfill", "backfills are not built yet; a DAG with `catchup: true` makes up for its past when it is unpaused"),

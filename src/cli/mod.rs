@@ -11,6 +11,7 @@ mod arguments;
 mod cheat_sheet;
 mod completion;
 pub mod config;
+mod connections;
 mod dags;
 mod db;
 pub mod error;
@@ -19,11 +20,13 @@ mod info;
 mod lookup;
 mod node;
 pub mod output;
+mod pools;
 mod progress;
-mod python_json;
+mod rotate;
 mod session;
 mod tail;
 mod tasks;
+mod variables;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -71,7 +74,15 @@ enum Command {
     Scheduler(node::Scheduler),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
+    Pools(pools::PoolsCommand),
+    Variables(variables::VariablesCommand),
+    Connections(connections::ConnectionsCommand),
     Db(db::DbCommand),
+    /// Encrypt all variables and connections anew, with the first of the keys.
+    #[command(
+        after_help = "Example:\n  updraft rotate-fernet-key     # after a new key was put before the old one, with a comma, in fernet_key"
+    )]
+    RotateFernetKey,
     Config(config::ConfigCommand),
     /// Print the version.
     #[command(after_help = "Example:\n  updraft version")]
@@ -141,7 +152,11 @@ impl Command {
             Self::Scheduler(scheduler) => scheduler.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
+            Self::Pools(pools) => block_on(pools.run(session)),
+            Self::Variables(variables) => block_on(variables.run(session)),
+            Self::Connections(connections) => block_on(connections.run(session)),
             Self::Db(db) => block_on(db.run(session)),
+            Self::RotateFernetKey => block_on(rotate::run(session)),
             Self::Config(command) => {
                 let config = session.config()?;
                 Ok(command.run(&config, &mut session.out, &mut io::stderr())?)

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::config::{Config, Environment, Flag, load};
 use crate::domain::problem::Problem;
 use crate::node::client::Client;
+use crate::store::Vault;
 use crate::telemetry;
 
 use super::error::CliError;
@@ -64,6 +65,12 @@ impl Session {
         let client = self.client().await?;
         client.sync_dags().await?;
         Ok(client)
+    }
+
+    /// Variables and connections.
+    pub async fn vault(&mut self) -> Result<Vault, CliError> {
+        let client = self.client().await?;
+        Ok(client.vault(&self.environment)?)
     }
 
     /// One line of talk. On a terminal it stands below the data that was written before it.

@@ -10,6 +10,7 @@ use crate::domain::dag::{TaskLimitScope, WeightRule};
 
 use super::database_url::DatabaseUrl;
 use super::era::Era;
+use super::secret::Secret;
 use super::times::Times;
 use super::value::DefaultSchedule;
 use crate::domain::executor::ExecutorKind;
@@ -57,6 +58,8 @@ pub struct Core {
     pub default_task_weight_rule: WeightRule,
     pub default_pool_task_slot_count: u32,
     pub infra_retries: u32,
+    /// Keys of the encryption at rest, separated by commas; empty: they are in a file of the home folder.
+    pub fernet_key: Secret,
     #[serde(deserialize_with = "seconds")]
     pub killed_task_cleanup_time: Duration,
     pub dag_discovery_safe_mode: bool,

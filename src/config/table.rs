@@ -36,7 +36,7 @@ pub static KEYS: &[Key] = &[
     Key::new("core", "dag_ignore_file_syntax", Kind::Words(&["glob", "regexp"])).since("Airflow 2.3.0"),
     Key::new("core", "dagbag_import_timeout", Kind::Seconds).since("Airflow 1.10"),
     Key::new("core", "internal_secret", Kind::Text).since("updraft 0.1").later().sensitive(),
-    Key::new("core", "fernet_key", Kind::Text).since("Airflow 1.10").later().sensitive(),
+    Key::new("core", "fernet_key", Kind::Text).since("Airflow 1.10").sensitive(),
     Key::new("core", "max_map_length", Kind::Count).since("Airflow 2.3.0").later(),
     Key::new("core", "dag_run_conf_overrides_params", Kind::Bool).since("Airflow 1.10").later(),
     Key::new("core", "hide_sensitive_var_conn_fields", Kind::Bool)

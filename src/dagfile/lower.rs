@@ -9,6 +9,7 @@ mod schedule;
 mod task;
 mod wiring;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{LocalResult, NaiveDateTime, TimeZone, Utc};
@@ -16,12 +17,13 @@ use chrono_tz::Tz;
 
 use super::spec::{DagSpec, TaskSpec};
 use super::written::{At, Date, Position};
-use crate::domain::dag::{DagDefinition, TaskLimitScope, WeightRule};
+use crate::domain::dag::{DagDefinition, TaskDefinition, TaskLimitScope, WeightRule};
 use crate::domain::ids::{DagId, QueueName};
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem, Severity};
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::time::Time;
+use crate::domain::trigger::TriggerRule;
 
 /// What holds where a DAG file says nothing: the configuration's part, filled by the caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,8 @@ pub struct Defaults {
     pub default_schedule: Schedule,
     /// `[core] max_active_runs_per_dag`
     pub max_active_runs: Limit,
+    /// `[core] max_consecutive_failed_dag_runs_per_dag`; 0 is `None`.
+    pub max_consecutive_failed_runs: Option<NonZeroU32>,
     /// `[core] max_active_tasks_per_dag`
     pub max_active_tasks: Limit,
     /// Over what `max_active_tasks` counts: all runs (Airflow 2) or each run (Airflow 3).
@@ -63,6 +67,7 @@ impl Default for Defaults {
             family: Family::Trigger,
             default_schedule: Schedule::Never,
             max_active_runs: Limit::from_zero_unlimited(16),
+            max_consecutive_failed_runs: None,
             max_active_tasks: Limit::from_zero_unlimited(16),
             max_active_tasks_scope: TaskLimitScope::EachRun,
             retries: 0,
@@ -124,6 +129,8 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
     let scope = task::Scope { common: &common, defaults, timezone, start_date, end_date };
     let tasks = task::lower_all(written, &scope, notes);
 
+    let fail_fast = fail_fast(&spec, &tasks, notes);
+
     Some(DagDefinition {
         dag_id: dag_id?,
         description: spec.description,
@@ -139,6 +146,10 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
         max_active_tasks,
         max_active_tasks_scope,
         dagrun_timeout: spec.dagrun_timeout.map(|length| length.value.0),
+        fail_fast,
+        max_consecutive_failed_runs: spec
+            .max_consecutive_failed_dag_runs
+            .map_or(defaults.max_consecutive_failed_runs, |at| NonZeroU32::new(at.value)),
         is_paused_upon_creation: spec.is_paused_upon_creation,
         params: spec.params,
         template_searchpath: spec.template_searchpath.into_texts(),
@@ -212,6 +223,17 @@ fn task_limit(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> (Limit,
         (None, Some(old)) => (Limit::from_zero_unlimited(old.value), TaskLimitScope::AllRuns),
         (None, None) => (defaults.max_active_tasks, defaults.max_active_tasks_scope),
     }
+}
+
+/// Other rules would wait for an end that a run which fails fast does not bring.
+fn fail_fast(spec: &DagSpec, tasks: &[TaskDefinition], notes: &mut Notes) -> bool {
+    let Some(At { value: true, position }) = spec.fail_fast else { return false };
+    for task in tasks.iter().filter(|task| task.trigger_rule != TriggerRule::AllSuccess) {
+        let (id, rule) = (&task.task_id, task.trigger_rule);
+        let message = format!("`fail_fast` needs every task to have `all_success`, but task `{id}` has `{rule}`");
+        notes.error(position, message);
+    }
+    true
 }
 
 fn position<T>(written: &Option<At<T>>) -> Option<Position> {

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::spec::DagSpec;
 
 /// Other names that the reader takes for a key: where, the other name, the key.
-const ALIASES: [(&str, &str, &str); 7] = [
+const ALIASES: [(&str, &str, &str); 9] = [
+    (TASK, "task_concurrency", "max_active_tis_per_dag"),
+    ("/properties", "fail_stop", "fail_fast"),
     ("/properties", "timetable", "schedule"),
     (TASK, "id", "task_id"),
     (TASK, "bash_command", "bash"),

@@ -47,6 +47,12 @@ pub struct DagSpec {
     pub concurrency: Option<At<u32>>,
     /// A run that takes longer than this fails.
     pub dagrun_timeout: Option<At<Length>>,
+    /// Whether the failure of one task ends its whole run: what runs is stopped and fails, what waits is skipped.
+    /// Every task then has the trigger rule `all_success`.
+    #[serde(alias = "fail_stop")]
+    pub fail_fast: Option<At<bool>>,
+    /// The DAG is paused when this many of its latest runs have all failed; 0 never pauses.
+    pub max_consecutive_failed_dag_runs: Option<At<u32>>,
     /// Whether the DAG starts paused when it is seen for the first time. Default: `[core] dags_are_paused_at_creation`.
     pub is_paused_upon_creation: Option<bool>,
     /// Settings for every task that does not say otherwise.
@@ -128,6 +134,9 @@ pub struct TaskSpec {
     pub pool: Option<At<String>>,
     /// How many slots of the pool the task takes. Default: 1.
     pub pool_slots: Option<At<u32>>,
+    /// How many instances of the task may be active at once, over all runs of the DAG. Default: no limit.
+    #[serde(alias = "task_concurrency")]
+    pub max_active_tis_per_dag: Option<At<u32>>,
     /// Tasks of more weight run first. Default: 1.
     pub priority_weight: Option<At<i32>>,
     /// How the weights of other tasks are added to the task's own: `downstream`, `upstream` or `absolute`.

@@ -42,6 +42,8 @@ pub enum Wish {
     Mark { mark: Mark },
     /// The run ended without it (`dagrun_timeout`, the run marked as ended).
     Abandon,
+    /// Another task of its run failed, and the DAG fails fast.
+    FailFast,
 }
 
 /// How an attempt ended.

@@ -4,6 +4,7 @@
 //! A definition is a value: two files that mean the same give equal
 //! definitions, and its content hash names a DAG version.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -43,6 +44,12 @@ pub struct DagDefinition {
     pub max_active_tasks_scope: TaskLimitScope,
     #[serde(default, with = "seconds::option")]
     pub dagrun_timeout: Option<Duration>,
+    /// The failure of one task ends its whole run.
+    #[serde(default)]
+    pub fail_fast: bool,
+    /// The DAG is paused when this many of its latest runs have all failed; `None` never pauses.
+    #[serde(default)]
+    pub max_consecutive_failed_runs: Option<NonZeroU32>,
     /// `None`: `[core] dags_are_paused_at_creation` decides.
     #[serde(default)]
     pub is_paused_upon_creation: Option<bool>,
@@ -90,6 +97,9 @@ pub struct TaskDefinition {
     pub execution_timeout: Option<Duration>,
     pub pool: PoolName,
     pub pool_slots: u32,
+    /// How many instances of the task may be active at once, over all runs.
+    #[serde(default)]
+    pub max_active_tis_per_dag: Option<NonZeroU32>,
     pub priority_weight: i32,
     pub weight_rule: WeightRule,
     pub queue: QueueName,

@@ -1,6 +1,6 @@
 //! A DAG compiled to indices: what the scheduler walks. A [`Dag`] that exists is valid.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -101,6 +101,16 @@ impl Dag {
         &self.edges[ix.usize()].downstream
     }
 
+    /// Everything transitively upstream of these tasks, without themselves unless one is upstream of another.
+    pub fn all_upstream(&self, from: &BTreeSet<TaskIx>) -> BTreeSet<TaskIx> {
+        reach(from, |ix| self.upstream(ix))
+    }
+
+    /// Everything transitively downstream of these tasks, likewise.
+    pub fn all_downstream(&self, from: &BTreeSet<TaskIx>) -> BTreeSet<TaskIx> {
+        reach(from, |ix| self.downstream(ix))
+    }
+
     /// Nothing follows it, so it decides how its run ends.
     pub fn is_leaf(&self, ix: TaskIx) -> bool {
         self.downstream(ix).is_empty()
@@ -123,6 +133,15 @@ impl Dag {
             timezone: dag.timezone,
         }
     }
+}
+
+fn reach<'a>(from: &BTreeSet<TaskIx>, next: impl Fn(TaskIx) -> &'a [TaskIx]) -> BTreeSet<TaskIx> {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<TaskIx> = from.iter().copied().collect();
+    while let Some(ix) = open.pop() {
+        open.extend(next(ix).iter().copied().filter(|next| reached.insert(*next)));
+    }
+    reached
 }
 
 /// The name of a definition's content: SHA-256 over its JSON, in hex.

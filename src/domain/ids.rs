@@ -96,6 +96,10 @@ fn run_id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '~' | ':' | '+' | '-')
 }
 
+fn connection_character(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '#' | '!' | '(' | ')' | ':' | '/' | '\\')
+}
+
 fn printable(c: char) -> bool {
     !c.is_control()
 }
@@ -115,6 +119,14 @@ text_id!(
 text_id!(
     /// The name of a pool of slots.
     PoolName, "a pool name", printable, "printable characters only"
+);
+text_id!(
+    /// The name of a connection: what hooks and templates ask for.
+    ConnectionId, "a connection id", connection_character, "letters, digits and `_-.#!():/\\` only"
+);
+text_id!(
+    /// The name of a variable.
+    VariableKey, "a variable's key", printable, "printable characters only"
 );
 text_id!(
     /// The name of a queue that workers listen on.

@@ -5,6 +5,7 @@
 //! database or a broker.
 
 pub mod attempt;
+pub mod connection;
 pub mod dag;
 pub mod executor;
 pub mod graph;
@@ -13,9 +14,11 @@ pub mod limit;
 pub mod operator;
 pub mod priority;
 pub mod problem;
+pub mod python_json;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod state;
 pub mod template;
 pub mod time;

@@ -6,6 +6,7 @@
 
 mod context;
 mod datetime;
+mod lookups;
 mod python;
 
 use std::cell::OnceCell;
@@ -15,6 +16,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value as Json;
 
 pub use context::{PreviousSuccess, TemplateContext};
+pub use lookups::{Found, Lookups, Wanted};
 
 use super::operator::{Bash, Operator, Python};
 use super::problem::{Place, Problem};
@@ -69,13 +71,20 @@ pub fn has_templates(operator: &Operator) -> bool {
 /// Renders the templates of one task in one run.
 pub struct Renderer<'a> {
     context: &'a TemplateContext,
+    lookups: Option<Lookups>,
     /// Made for the first template that needs it.
     values: OnceCell<minijinja::Value>,
 }
 
 impl<'a> Renderer<'a> {
     pub fn new(context: &'a TemplateContext) -> Self {
-        Self { context, values: OnceCell::new() }
+        Self { context, lookups: None, values: OnceCell::new() }
+    }
+
+    /// The same, where variables, connections and XComs can be looked up: a template that wants what is not
+    /// there yet leaves its wish in `lookups`, and is to be rendered again when that is fulfilled.
+    pub fn with_lookups(context: &'a TemplateContext, lookups: Lookups) -> Self {
+        Self { context, lookups: Some(lookups), values: OnceCell::new() }
     }
 
     /// Renders one template; `field` says in an error what it is: `bash_command`.
@@ -83,7 +92,7 @@ impl<'a> Renderer<'a> {
         if !is_template(template) {
             return Ok(template.to_owned());
         }
-        let values = self.values.get_or_init(|| self.context.values());
+        let values = self.values.get_or_init(|| self.context.values(self.lookups.as_ref()));
         let rendered = ENGINE.render_named_str(field, template, values).map_err(|error| self.problem(field, &error))?;
         if rendered.len() > MOST_BYTES {
             let message = format!("{}: `{field}` renders to {} bytes", self.subject(), rendered.len());
@@ -169,6 +178,15 @@ impl<'a> Renderer<'a> {
             {
                 Some("the run has no logical date: trigger it with one, or use `run_id` or `dag_run.run_after`".into())
             }
+            ErrorKind::UndefinedError if self.lookups.is_some() && matches!(name, "var" | "conn") => {
+                let missing = part.split('.').nth(if name == "var" { 2 } else { 1 });
+                let missing =
+                    missing.map(|missing| missing.trim_start_matches("get(").trim_matches(['(', ')', '\'', '"']));
+                missing.map(|missing| match name {
+                    "var" => format!("set it: `updraft variables set {missing} VALUE`"),
+                    _ => format!("add it: `updraft connections add {missing} --conn-uri URI`"),
+                })
+            }
             ErrorKind::UndefinedError if matches!(name, "var" | "conn") => {
                 Some(format!("`{name}` is not available in templates yet; use `params` or `env`"))
             }
@@ -199,7 +217,16 @@ fn culprit(source: &str, range: std::ops::Range<usize>) -> &str {
             let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
             &given[given.trim_end_matches(name).len()..]
         }
-        None => part.split('|').next().unwrap_or_default().trim(),
+        None => {
+            // Of `a.b.c` the engine points at `.b.c`.
+            let name = |c: char| c.is_alphanumeric() || c == '_';
+            let start = before.trim_end_matches(name).len();
+            let part = part.split('|').next().unwrap_or_default().trim_end();
+            match part.starts_with('.') {
+                true => &source[start..before.len() + part.len()],
+                false => part.trim(),
+            }
+        }
     }
 }
 

@@ -5,19 +5,21 @@
 //! epoch, lets the same core carry out what waits, commits, and is gone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use crate::config;
+use crate::config::{self, Environment};
 use crate::domain::ids::{CommandId, DagId};
 use crate::domain::problem::Problem;
 use crate::protocol::control::{Control, Reply};
 use crate::scheduler::core::Input;
 use crate::scheduler::interlude::Interlude;
-use crate::store::{Store, StoreError};
+use crate::store::{Given, Store, StoreError, Vault};
 
 use super::dag_folder::DagFolder;
+use super::fernet_key::{self, NoKey};
 use super::nudge::nudge;
 use super::run::shared_database;
 use super::scheduling_lock::{NotLocked, SchedulingLock};
@@ -45,6 +47,8 @@ pub enum ClientError {
     Lock(#[from] NotLocked),
     #[error("{0}")]
     Configuration(Problem),
+    #[error(transparent)]
+    Key(#[from] NoKey),
     #[error(
         "the node in {home} did not answer within {} s; the command is kept and will be carried out (number {id})",
         PATIENCE.as_secs()
@@ -57,6 +61,11 @@ impl Client {
     pub async fn open(settings: &config::Settings) -> Result<Self, ClientError> {
         let store = open_store(settings, Tables::AsTheyAre).await?;
         Ok(Self { store, settings: settings.clone() })
+    }
+
+    /// Variables and connections; makes the key when there is none.
+    pub fn vault(&self, environment: &Environment) -> Result<Vault, ClientError> {
+        Ok(vault(&self.settings, environment, &self.store)?)
     }
 
     /// Whether a node schedules in this home now.
@@ -174,6 +183,12 @@ pub async fn open_store(settings: &config::Settings, tables: Tables) -> Result<S
         store.ensure_default_pool(slots).await?;
     }
     Ok(store)
+}
+
+/// The variables and connections of a store, with those that the environment names.
+pub(super) fn vault(settings: &config::Settings, environment: &Environment, store: &Store) -> Result<Vault, NoKey> {
+    let cipher = fernet_key::cipher(settings)?;
+    Ok(Vault::new(store.clone(), Arc::new(cipher), Arc::new(Given::new(environment.variables()))))
 }
 
 /// The configured DAGs folder.

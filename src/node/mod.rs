@@ -5,6 +5,7 @@
 pub mod client;
 mod courier;
 pub mod dag_folder;
+mod fernet_key;
 pub mod files;
 pub mod nudge;
 pub mod run;

@@ -21,12 +21,12 @@ use crate::protocol::execution::ToExecutor;
 use crate::protocol::work::ToWorker;
 use crate::scheduler::actor::{Ended, Options, Scheduler};
 use crate::scheduler::message::{Leave, Stop};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Vault};
 use crate::worker::actor::{self as worker, RunningWorker};
 use crate::worker::begin::WorkerError;
 use crate::worker::settings::{PythonRuntime, WorkerSettings};
 
-use super::client::{ClientError, Tables, open_store};
+use super::client::{ClientError, Tables, open_store, vault};
 use super::courier::{Attach, Courier};
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::signals::Signals;
@@ -74,13 +74,36 @@ impl Node {
         environment: &Environment,
         tables: Tables,
     ) -> Result<Self, NodeError> {
-        let slots = local_slots(settings)?;
-        let lock = SchedulingLock::take(&settings.home)?;
+        let (slots, lock) = (local_slots(settings)?, SchedulingLock::take(&settings.home)?);
         let store = open_store(settings, tables).await?;
+        let vault = vault(settings, environment, &store).map_err(ClientError::Key)?;
+        Self::launch(settings, environment, slots, lock, store, vault).await
+    }
+
+    /// The same with a new store, but with the variables and connections of another.
+    pub(super) async fn start_with(
+        settings: &config::Settings,
+        environment: &Environment,
+        vault: Vault,
+    ) -> Result<Self, NodeError> {
+        let (slots, lock) = (local_slots(settings)?, SchedulingLock::take(&settings.home)?);
+        let store = open_store(settings, Tables::Migrate).await?;
+        Self::launch(settings, environment, slots, lock, store, vault).await
+    }
+
+    async fn launch(
+        settings: &config::Settings,
+        environment: &Environment,
+        slots: Limit,
+        lock: SchedulingLock,
+        store: Store,
+        vault: Vault,
+    ) -> Result<Self, NodeError> {
         let courier = Courier::default().start();
         let (ended, deposed) = oneshot::channel();
         let scheduler = Scheduler::lead(Options {
             store: store.clone(),
+            vault,
             settings: translate::scheduler(settings),
             holder: format!("{}, process {}", host_name(), std::process::id()),
             outbox: courier.clone().recipient().into(),

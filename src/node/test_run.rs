@@ -21,9 +21,9 @@ use crate::protocol::event::{Change, Event};
 use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
 use crate::scheduler::message::{Ask, FilesChanged, FolderRead, Subscribe, Watch};
+use crate::store::Vault;
 use crate::store::write::{AttemptRow, TaskRow};
 
-use super::client::Tables;
 use super::run::{Node, NodeError};
 
 /// What to try.
@@ -35,6 +35,8 @@ pub struct TestRun {
     pub logical_date: Option<Time>,
     /// Where the task logs go.
     pub log_folder: PathBuf,
+    /// The real variables and connections: a task is tried with what it will find.
+    pub vault: Vault,
 }
 
 /// How it ended.
@@ -55,7 +57,7 @@ pub async fn test_dag(
 ) -> Result<TestOutcome, NodeError> {
     let place = Place::file(test.dag.definition.file.clone());
     let scratch = Scratch::make(&settings.home)?;
-    let node = Node::start(&private(settings, &scratch, test.log_folder), environment, Tables::Migrate).await?;
+    let node = Node::start_with(&private(settings, &scratch, test.log_folder), environment, test.vault).await?;
     let definition = alone(test.dag.definition.clone(), test.only.as_ref());
     let dag = definition.dag_id.clone();
     let compiled = Dag::compile(definition)
@@ -121,7 +123,11 @@ async fn follow(
     match scheduler.send(Ask(Control::Trigger(trigger))).await.map_err(gone)? {
         Reply::Triggered(triggered) => Ok((triggered.run_id, watch)),
         Reply::Refused { why } => Err(why.to_string()),
-        Reply::Paused { .. } => Err("a trigger was answered as a pause".to_owned()),
+        Reply::Paused { .. }
+        | Reply::PoolSet { .. }
+        | Reply::PoolDeleted { .. }
+        | Reply::Touched { .. }
+        | Reply::RunMarked { .. } => Err("a trigger was answered as something else".to_owned()),
     }
 }
 

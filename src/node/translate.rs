@@ -1,5 +1,7 @@
 //! From the configuration to what each part wants to know.
 
+use std::num::NonZeroU32;
+
 use crate::config;
 use crate::dagfile::folder::Folder;
 use crate::dagfile::ignore::Syntax;
@@ -60,6 +62,7 @@ pub fn defaults(settings: &config::Settings) -> Result<Defaults, Problem> {
         family,
         default_schedule: default_schedule(&settings.core.default_schedule, family)?,
         max_active_runs: Limit::from_zero_unlimited(settings.core.max_active_runs_per_dag),
+        max_consecutive_failed_runs: NonZeroU32::new(settings.core.max_consecutive_failed_dag_runs_per_dag),
         max_active_tasks: Limit::from_zero_unlimited(settings.core.max_active_tasks_per_dag),
         max_active_tasks_scope: settings.core.max_active_tasks_scope,
         retries: settings.core.default_task_retries,

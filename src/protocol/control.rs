@@ -4,17 +4,65 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::ids::{DagId, RunId};
+use crate::domain::ids::{DagId, PoolName, RunId, TaskId, TaskKey};
 use crate::domain::run::RunType;
-use crate::domain::state::RunState;
+use crate::domain::state::{Mark, RunState, TaskState};
 use crate::domain::time::Time;
+
+use super::selection::Selection;
 
 /// What a user wants to happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "control", rename_all = "snake_case")]
 pub enum Control {
     Trigger(Trigger),
-    Pause { dag: DagId, paused: bool },
+    Pause {
+        dag: DagId,
+        paused: bool,
+    },
+    SetPool(Pool),
+    DeletePool {
+        pool: PoolName,
+    },
+    /// Task instances run again.
+    Clear(Clear),
+    /// A user says how task instances ended.
+    MarkTasks {
+        selection: Selection,
+        mark: Mark,
+        dry_run: bool,
+    },
+    /// A user says how a run ended; what is unfinished in it ends with it.
+    MarkRun {
+        dag: DagId,
+        run_id: RunId,
+        succeeded: bool,
+    },
+}
+
+/// What is to run again (SCHEDULING §13).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clear {
+    pub selection: Selection,
+    /// Only what failed, or whose upstream did.
+    pub only_failed: bool,
+    /// Only what is running now; together with `only_failed`, either.
+    pub only_running: bool,
+    /// Finished runs go on. Without, their task instances are cleared and nothing starts.
+    pub reset_runs: bool,
+    /// Changes nothing: only says what would be cleared.
+    pub dry_run: bool,
+}
+
+/// A pool as a user wants it. One with a known name is replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    pub name: PoolName,
+    /// -1: without limit; 0: lets nobody in.
+    pub slots: i32,
+    pub description: String,
+    /// Whether deferred tasks hold their slots.
+    pub include_deferred: bool,
 }
 
 /// A run that a user asks for.
@@ -79,9 +127,37 @@ pub enum Reply {
         paused: bool,
         changed: bool,
     },
+    /// The pool is as it was wanted.
+    PoolSet {
+        pool: PoolName,
+    },
+    /// No task gets a place there any more; the ones that run go on.
+    PoolDeleted {
+        pool: PoolName,
+    },
+    /// The task instances that were cleared or marked, or would be; in the order of run and task.
+    Touched {
+        tasks: Vec<TouchedTask>,
+        dry_run: bool,
+    },
+    /// `changed` is false when it was so already.
+    RunMarked {
+        dag: DagId,
+        run_id: RunId,
+        state: RunState,
+        changed: bool,
+    },
     Refused {
         why: Refused,
     },
+}
+
+/// A task instance that a user's wish is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TouchedTask {
+    pub key: TaskKey,
+    /// How it stood before.
+    pub state: TaskState,
 }
 
 /// A run that now exists.
@@ -106,10 +182,18 @@ pub struct Triggered {
 pub enum Refused {
     #[error("no DAG is named `{dag}`{}", hint.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
     DagNotFound { dag: DagId, hint: Option<String> },
+    #[error("DAG `{dag}` has no run `{run_id}`: `dags list-runs {dag}` shows those it has")]
+    RunNotFound { dag: DagId, run_id: RunId },
+    #[error("DAG `{dag}` has no task `{task}`{}", hint.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    TaskNotFound { dag: DagId, task: TaskId, hint: Option<String> },
     #[error("DAG `{dag}` already has a run `{run_id}`: choose another run id, or clear that run")]
     RunExists { dag: DagId, run_id: RunId },
     #[error("DAG `{dag}` already has a run for the logical date {logical_date}: run `{run_id}`")]
     LogicalDateTaken { dag: DagId, logical_date: Time, run_id: RunId },
+    #[error("Pool {pool} does not exist{}", hint.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    PoolNotFound { pool: PoolName, hint: Option<String> },
+    #[error("{pool} cannot be deleted: it is the pool of every task that names none")]
+    DefaultPool { pool: PoolName },
     #[error("{message}")]
     Invalid { message: String },
 }

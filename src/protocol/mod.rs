@@ -6,6 +6,7 @@
 pub mod control;
 pub mod event;
 pub mod execution;
+pub mod selection;
 pub mod status;
 pub mod task_channel;
 pub mod work;

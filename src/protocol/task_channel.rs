@@ -121,6 +121,10 @@ pub enum FromTask {
     },
     #[serde(rename = "set_xcom")]
     SetXCom { id: u64, key: String, value: Value },
+    /// Answered with its text, or `null`.
+    GetVariable { id: u64, key: String },
+    /// Answered with an object of Airflow's keys, or `null`.
+    GetConnection { id: u64, conn_id: String },
     /// The last word.
     Finish(Finish),
 }

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::attempt::{Outcome, Refusal, Verdict};
+use crate::domain::connection::Connection;
 use crate::domain::ids::{AttemptId, Claim, Dispatch, Epoch, Incarnation, QueueName, TaskKey, TryNumber, WorkerId};
 use crate::domain::operator::Operator;
 use crate::domain::run::{DataInterval, RunType};
+use crate::domain::secret::Hidden;
 use crate::domain::time::{Time, seconds};
 
 /// What a worker is told.
@@ -200,18 +202,45 @@ pub struct RunContext {
 #[serde(tag = "question", rename_all = "snake_case")]
 pub enum Question {
     /// A value of the same run unless `run_id` names another.
-    GetXCom { task_id: String, map_index: Option<i32>, key: String, run_id: Option<String>, dag_id: Option<String> },
+    GetXCom {
+        task_id: String,
+        map_index: Option<i32>,
+        key: String,
+        run_id: Option<String>,
+        dag_id: Option<String>,
+    },
     /// Stored at once, before the task ends.
-    SetXCom { key: String, value: Value },
+    SetXCom {
+        key: String,
+        value: Value,
+    },
+    GetVariable {
+        key: String,
+    },
+    GetConnection {
+        conn_id: String,
+    },
 }
 
 /// The scheduler's answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    XCom { value: Option<Value> },
+    XCom {
+        value: Option<Value>,
+    },
+    /// `None`: there is no such variable.
+    Variable {
+        value: Option<Hidden>,
+    },
+    /// `None`: there is no such connection.
+    Connection {
+        connection: Option<Box<Connection>>,
+    },
     Stored,
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 /// Environment variables that every task sees (SCHEDULING §16), by name.

@@ -26,7 +26,7 @@ use crate::protocol::control::{Refused, Reply};
 use crate::protocol::event::{Change, Event};
 use crate::protocol::work::{FromWorker, Online, ToWorker};
 use crate::store::write::Write;
-use crate::store::{CommitError, PendingCommand, Store, StoreError, Writer};
+use crate::store::{CommitError, PendingCommand, Store, StoreError, Vault, Writer};
 
 use super::core::{Core, Effect, History, Input, Settings, Ticket, split};
 use super::load::{fresh_ids, load};
@@ -58,6 +58,8 @@ pub struct Outgoing {
 /// What a scheduler is made of.
 pub struct Options {
     pub store: Store,
+    /// Variables and connections, for the tasks that ask.
+    pub vault: Vault,
     pub settings: Settings,
     /// Host and process, for people.
     pub holder: String,
@@ -81,6 +83,7 @@ pub enum Ended {
 /// The actor.
 pub struct Scheduler {
     store: Store,
+    vault: Vault,
     settings: Settings,
     holder: String,
     pub(super) epoch: Epoch,
@@ -121,7 +124,7 @@ struct Committed {
 impl Scheduler {
     /// Takes the leadership, loads what is unfinished and makes the actor; start it with [`Actor::start`].
     pub async fn lead(options: Options) -> Result<Self, StoreError> {
-        let Options { store, settings, holder, outbox, renew, ended } = options;
+        let Options { store, vault, settings, holder, outbox, renew, ended } = options;
         let mut writer = store.writer();
         let epoch = writer.take_leadership(&holder).await?;
         let unfinished = load(&store).await?;
@@ -130,6 +133,7 @@ impl Scheduler {
         let (events, _) = broadcast::channel(4_096);
         let mut scheduler = Self {
             store,
+            vault,
             settings,
             holder,
             epoch,
@@ -424,9 +428,9 @@ impl Scheduler {
                 Effect::Send { to, message } => self.outbox.say(Outgoing { to, message }),
                 Effect::Answer { ticket, reply } => self.answer(ticket, reply),
                 Effect::LookUp { run, claim, seq, question } => {
-                    let (store, outbox) = (self.store.clone(), self.outbox.clone());
+                    let (store, vault, outbox) = (self.store.clone(), self.vault.clone(), self.outbox.clone());
                     actix::spawn(async move {
-                        let answer = lookup::answer(&store, run, question).await;
+                        let answer = lookup::answer(&store, &vault, run, question).await;
                         let message = ToWorker::Values { claim, seq, answer };
                         outbox.say(Outgoing { to: Some(claim.worker), message });
                     });

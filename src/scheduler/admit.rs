@@ -20,7 +20,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::domain::ids::{DagId, PoolName, RunKey};
+use crate::domain::ids::{DagId, PoolName, RunKey, TaskId};
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 
@@ -41,15 +41,24 @@ pub struct Rank {
 pub struct Holds {
     pub dag: DagId,
     pub scope: Scope,
+    /// Of a task with a limit of its own.
+    pub task: Option<Scope>,
     pub pool: PoolName,
     pub pool_slots: u32,
 }
 
-/// Over what a DAG's `max_active_tasks` counts.
+impl Holds {
+    fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        std::iter::once(&self.scope).chain(&self.task)
+    }
+}
+
+/// What a limit counts over: a DAG's `max_active_tasks`, or a task's `max_active_tis_per_dag`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     Dag(DagId),
     Run(RunKey),
+    Task(DagId, TaskId),
 }
 
 /// What a lane waits for.
@@ -140,6 +149,11 @@ impl Admission {
         self.wake(&Constraint::Scope(scope));
     }
 
+    /// The same, unless the scope has a limit already.
+    pub fn ensure_scope(&mut self, scope: Scope, limit: Limit) {
+        self.scopes.entry(scope).or_insert(Gauge { limit: Some(limit), taken: 0 });
+    }
+
     /// A run is over: its own limit goes with it.
     pub fn forget_scope(&mut self, scope: &Scope) {
         self.scopes.remove(scope);
@@ -206,8 +220,10 @@ impl Admission {
     pub fn occupy(&mut self, holds: &Holds) {
         self.total.taken += 1;
         self.pool_mut(&holds.pool).taken += holds.pool_slots;
-        if let Some(gauge) = self.scopes.get_mut(&holds.scope) {
-            gauge.taken += 1;
+        for scope in holds.scopes() {
+            if let Some(gauge) = self.scopes.get_mut(scope) {
+                gauge.taken += 1;
+            }
         }
     }
 
@@ -216,8 +232,10 @@ impl Admission {
         self.total.taken = self.total.taken.saturating_sub(1);
         let pool = self.pool_mut(&holds.pool);
         pool.taken = pool.taken.saturating_sub(holds.pool_slots);
-        if let Some(gauge) = self.scopes.get_mut(&holds.scope) {
-            gauge.taken = gauge.taken.saturating_sub(1);
+        for scope in holds.scopes() {
+            if let Some(gauge) = self.scopes.get_mut(scope) {
+                gauge.taken = gauge.taken.saturating_sub(1);
+            }
         }
         self.wake_all(holds);
     }
@@ -225,6 +243,11 @@ impl Admission {
     /// How many task instances hold a place.
     pub fn taken(&self) -> u32 {
         self.total.taken
+    }
+
+    /// How many task instances are counted by a scope, where it has a limit.
+    pub fn scope_taken(&self, scope: &Scope) -> Option<u32> {
+        self.scopes.get(scope).map(|gauge| gauge.taken)
     }
 
     /// How many slots of a pool are taken.
@@ -237,8 +260,9 @@ impl Admission {
         if self.paused.contains(&holds.dag) {
             return Some(Constraint::Paused(holds.dag.clone()));
         }
-        if self.scopes.get(&holds.scope).is_some_and(|gauge| gauge.room() == 0) {
-            return Some(Constraint::Scope(holds.scope.clone()));
+        let is_full = |scope: &&Scope| self.scopes.get(*scope).is_some_and(|gauge| gauge.room() == 0);
+        if let Some(full) = holds.scopes().find(is_full) {
+            return Some(Constraint::Scope(full.clone()));
         }
         let room = self.pools.get(&holds.pool).map_or(0, Gauge::room);
         (holds.pool_slots > room).then(|| Constraint::Pool(holds.pool.clone()))
@@ -315,7 +339,9 @@ impl Admission {
 
     fn wake_all(&mut self, holds: &Holds) {
         self.wake(&Constraint::Pool(holds.pool.clone()));
-        self.wake(&Constraint::Scope(holds.scope.clone()));
+        for scope in holds.scopes() {
+            self.wake(&Constraint::Scope(scope.clone()));
+        }
     }
 
     /// Opens the best lane parked at a limit that has room for it. Waking one is

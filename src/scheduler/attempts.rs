@@ -6,16 +6,15 @@ use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Wish
 use crate::domain::dag::TaskDefinition;
 use crate::domain::graph::Dag;
 use crate::domain::ids::{AttemptId, Claim, MapIndex, TaskKey, TryNumber, WorkerId};
-use crate::domain::retry::{Backoff, RetryKey, may_retry};
 use crate::domain::run::RunType;
 use crate::domain::schedule::Bounds;
-use crate::domain::state::{Ending, TaskEvent};
-use crate::domain::time::{Time, after};
+use crate::domain::state::{Ending, Mark, TaskEvent};
+use crate::domain::time::Time;
 use crate::protocol::work::{Report, RunContext, TaskMessage, ToWorker};
 use crate::store::write::{AttemptRow, RunRow, Write, XComRow};
 
 use super::TaskRef;
-use super::core::{Core, Effect, Grant, Settings};
+use super::core::{Core, Effect, Grant};
 use super::runs::count;
 
 impl Core {
@@ -227,14 +226,16 @@ impl Core {
             Wish::Clear => {
                 self.move_task(at, TaskEvent::Cleared);
                 self.move_task(at, TaskEvent::Ended(Ending::Failed));
-                self.work.undecided.push_back(at);
+                self.forget_try(at);
             }
-            Wish::Mark { mark } => {
-                self.move_task(at, TaskEvent::Marked(mark));
-            }
+            Wish::Mark { mark } => self.apply_mark(now, at, mark),
             Wish::Abandon => {
                 self.instance_mut(at).row.ended_at = Some(now);
                 self.move_task(at, TaskEvent::Abandoned);
+            }
+            Wish::FailFast => {
+                self.note(at, "stopped, because another task of the run failed (fail_fast)");
+                self.move_task(at, TaskEvent::Marked(Mark::Failed));
             }
         }
     }
@@ -249,12 +250,12 @@ impl Core {
             Outcome::Skipped => {
                 self.move_task(at, TaskEvent::Ended(Ending::Skipped));
             }
-            Outcome::Failed { retryable } => self.fail_or_retry(at, retryable),
-            Outcome::TimedOut => self.fail_or_retry(at, true),
+            Outcome::Failed { retryable } => self.fail_or_retry(now, at, retryable),
+            Outcome::TimedOut => self.fail_or_retry(now, at, true),
             Outcome::Lost | Outcome::Fenced | Outcome::Killed => self.retry_what_was_lost(now, at, outcome),
             Outcome::NeverStarted | Outcome::Undeliverable => {
                 self.note(at, "no worker took it");
-                self.move_task(at, TaskEvent::Ended(Ending::Failed));
+                self.fail(now, at);
             }
         }
     }
@@ -270,36 +271,6 @@ impl Core {
         let xcom =
             XComRow { run: row.run, task_id: row.task_id.clone(), map_index: row.map_index, key, value, at: now };
         self.write(Write::XCom(xcom));
-    }
-
-    /// The user's retries (SCHEDULING §8).
-    fn fail_or_retry(&mut self, at: TaskRef, retryable: bool) {
-        let run = self.run(at.run);
-        let (task, row) = (run.dag.task(at.task), &run.tasks[at.task.usize()].row);
-        let failed_try = u32::try_from(row.try_number.0).unwrap_or(0);
-        let max_tries = u32::try_from(row.max_tries).unwrap_or(0);
-        if !may_retry(task.retries, failed_try, max_tries, retryable) {
-            self.move_task(at, TaskEvent::Ended(Ending::Failed));
-            return;
-        }
-        let key = RetryKey { dag_id: &run.row.dag_id, task_id: &task.task_id, logical_date: run.row.logical_date };
-        let delay = backoff(task, &self.settings).delay_after(key, failed_try);
-        let ended = row.ended_at.unwrap_or(run.row.queued_at);
-        self.wait_for_retry(at, after(ended, delay));
-    }
-
-    /// The machinery's retries: at once, and without using up the user's (DESIGN §3).
-    fn retry_what_was_lost(&mut self, now: Time, at: TaskRef, outcome: Outcome) {
-        let allowed = self.settings.infra_retries;
-        let row = &mut self.instance_mut(at).row;
-        row.infra_tries += 1;
-        if row.infra_tries > allowed {
-            self.note(at, &format!("{}: the machinery lost it {} times", outcome.as_str(), allowed + 1));
-            self.move_task(at, TaskEvent::Ended(Ending::Failed));
-            return;
-        }
-        row.max_tries = row.max_tries.saturating_add(1);
-        self.wait_for_retry(at, now);
     }
 
     /// A user or a timeout no longer wants what the task instance does.
@@ -337,18 +308,9 @@ impl Core {
         self.effect(Effect::Send { to: Some(claim.worker), message: ToWorker::Terminate { claim, grace } });
     }
 
-    fn note(&mut self, at: TaskRef, note: &str) {
+    pub(super) fn note(&mut self, at: TaskRef, note: &str) {
         self.instance_mut(at).row.note = Some(note.to_owned());
         self.work.dirty_tasks.insert(at);
-    }
-}
-
-fn backoff(task: &TaskDefinition, settings: &Settings) -> Backoff {
-    Backoff {
-        retry_delay: task.retry_delay,
-        multiplier: task.retry_exponential_backoff,
-        max_retry_delay: task.max_retry_delay,
-        ceiling: settings.max_retry_delay,
     }
 }
 

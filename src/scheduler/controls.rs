@@ -1,4 +1,4 @@
-//! What users want: triggers and pauses. Every control gets exactly one answer.
+//! What users want: triggers and pauses; clears and marks have files of their own. Every control gets exactly one answer.
 
 use crate::domain::ids::{DagId, RunId};
 use crate::domain::problem::suggestion;
@@ -15,6 +15,11 @@ impl Core {
         let reply = match control {
             Control::Trigger(trigger) => self.trigger(now, trigger, history),
             Control::Pause { dag, paused } => self.pause(now, dag, paused),
+            Control::SetPool(pool) => self.change_pool(pool),
+            Control::DeletePool { pool } => self.delete_pool(pool),
+            Control::Clear(clear) => self.clear(now, &clear, history),
+            Control::MarkTasks { selection, mark, dry_run } => self.mark_tasks(now, &selection, mark, dry_run, history),
+            Control::MarkRun { dag, run_id, succeeded } => self.mark_run(now, dag, run_id, succeeded, history),
         };
         self.reply(now, ticket, reply.unwrap_or_else(|why| Reply::Refused { why }));
     }
@@ -27,7 +32,7 @@ impl Core {
         self.effect(Effect::Answer { ticket, reply });
     }
 
-    fn known(&self, id: &DagId) -> Result<(), Refused> {
+    pub(super) fn known(&self, id: &DagId) -> Result<(), Refused> {
         if self.dags.get(id).is_some_and(|dag| !dag.row.is_stale) {
             return Ok(());
         }
@@ -37,15 +42,21 @@ impl Core {
 
     fn pause(&mut self, now: Time, id: DagId, paused: bool) -> Result<Reply, Refused> {
         self.known(&id)?;
-        let dag = self.dags.get_mut(&id).expect("a known DAG is in memory");
+        let changed = self.set_paused(now, &id, paused);
+        Ok(Reply::Paused { dag: id, paused, changed })
+    }
+
+    /// False when it was so already.
+    pub(super) fn set_paused(&mut self, now: Time, id: &DagId, paused: bool) -> bool {
+        let dag = self.dags.get_mut(id).expect("only a DAG in memory is paused");
         let changed = dag.row.is_paused != paused;
         if changed {
             dag.row.is_paused = paused;
-            self.admission.set_paused(&id, paused);
-            self.dag_changed(&id);
-            self.plan(now, &id);
+            self.admission.set_paused(id, paused);
+            self.dag_changed(id);
+            self.plan(now, id);
         }
-        Ok(Reply::Paused { dag: id, paused, changed })
+        changed
     }
 
     fn trigger(&mut self, now: Time, trigger: Trigger, history: &History) -> Result<Reply, Refused> {
@@ -130,6 +141,7 @@ impl Core {
             queued_at: now,
             started_at: None,
             ended_at: None,
+            clear_number: 0,
         }
     }
 

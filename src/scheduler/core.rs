@@ -13,10 +13,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::graph::Dag;
-use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, Epoch, PoolName, RunId, RunKey, VersionNumber, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, Epoch, PoolName, RunKey, VersionNumber, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
+use crate::domain::state::RunState;
 use crate::domain::time::{Time, to_micros};
 use crate::domain::trigger::UpstreamCounts;
 use crate::protocol::control::{Control, Refused, Reply};
@@ -26,6 +27,7 @@ use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRo
 
 use super::TaskRef;
 use super::admit::Admission;
+pub use super::history::{History, KnownRun};
 use super::timers::Timers;
 
 /// What the core must know of the configuration.
@@ -101,15 +103,6 @@ pub enum Ticket {
     Caller(u64),
 }
 
-/// What only the store knows about finished runs.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// The run that already has the wanted id.
-    pub same_id: Option<RunId>,
-    /// The run that already has the wanted logical date.
-    pub same_date: Option<RunId>,
-}
-
 /// What the shell must do. Everything but `Write` waits for the commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -161,6 +154,8 @@ pub(super) struct DagState {
     pub queued: BTreeSet<(Time, RunKey)>,
     /// Logical dates of runs that the timetable must step over, because a user made them.
     pub taken_dates: HashSet<Time>,
+    /// How the latest finished runs ended, as many as `max_consecutive_failed_dag_runs`.
+    pub recent: BTreeMap<(Time, RunKey), RunState>,
 }
 
 /// One run that is not finished, or whose attempts are not.
@@ -332,6 +327,9 @@ impl Core {
         loop {
             self.decide_all(now);
             self.close_runs(now);
+            if !self.work.undecided.is_empty() {
+                continue;
+            }
             self.admit_all(now);
             if self.work.undecided.is_empty() && self.work.maybe_over.is_empty() {
                 return;

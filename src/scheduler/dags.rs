@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::dag::TaskLimitScope;
+use crate::domain::dag::{TaskDefinition, TaskLimitScope};
 use crate::domain::graph::Dag;
 use crate::domain::ids::{DagId, VersionNumber};
+use crate::domain::limit::Limit;
 use crate::domain::problem::Severity;
 use crate::domain::time::Time;
 use crate::protocol::event::Change;
@@ -91,6 +92,7 @@ impl Core {
             running: Default::default(),
             queued: Default::default(),
             taken_dates: Default::default(),
+            recent: Default::default(),
         });
         state.row = DagRow { version, is_stale: false, file, parsed_at: now, ..state.row.clone() };
         state.dag = dag;
@@ -108,11 +110,29 @@ impl Core {
         if definition.max_active_tasks_scope == TaskLimitScope::AllRuns {
             self.admission.set_scope(Scope::Dag(id.clone()), limit);
         }
+        let tasks = dag.dag.definition.tasks.iter();
+        let limits: Vec<(Scope, Limit)> = tasks.filter_map(|task| task_limit(id, task)).collect();
         self.admission.set_paused(id, paused);
+        for (scope, limit) in limits {
+            self.admission.set_scope(scope, limit);
+        }
+    }
+
+    /// A run of an older version counts by limits that the newest may no longer have.
+    pub(super) fn ensure_task_limits(&mut self, dag: &Dag) {
+        for (scope, limit) in dag.definition.tasks.iter().filter_map(|task| task_limit(&dag.definition.dag_id, task)) {
+            self.admission.ensure_scope(scope, limit);
+        }
     }
 
     pub(super) fn dag_changed(&mut self, id: &DagId) {
         self.work.dirty_dags.insert(id.clone());
         self.effect(Effect::Event(Change::Dag { dag: id.clone() }));
     }
+}
+
+/// `max_active_tis_per_dag`, where the task has one.
+fn task_limit(dag: &DagId, task: &TaskDefinition) -> Option<(Scope, Limit)> {
+    let limit = task.max_active_tis_per_dag?;
+    Some((Scope::Task(dag.clone(), task.task_id.clone()), Limit::AtMost(limit)))
 }

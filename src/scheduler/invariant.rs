@@ -10,6 +10,7 @@ use crate::domain::state::{RunState, TaskState};
 use crate::domain::trigger::UpstreamCounts;
 
 use super::TaskRef;
+use super::admit::Scope;
 use super::core::{Core, Run};
 use super::progress::is_moving;
 use super::runs::count;
@@ -80,10 +81,14 @@ impl Core {
         let mut total = 0;
         let mut pools: BTreeMap<PoolName, u32> = BTreeMap::new();
         let mut attempts: BTreeMap<AttemptId, u32> = BTreeMap::new();
+        let mut limited: BTreeMap<Scope, u32> = BTreeMap::new();
         for run in self.runs.values() {
-            for task in &run.tasks {
+            for (task, (ix, _)) in run.tasks.iter().zip(run.dag.tasks()) {
                 if let Some(attempt) = task.attempt.as_ref().filter(|attempt| !attempt.state.is_done()) {
                     total += 1;
+                    if let Some(scope) = self.holds(TaskRef { run: run.row.key, task: ix }).task {
+                        *limited.entry(scope).or_default() += 1;
+                    }
                     *pools.entry(task.row.pool.clone()).or_default() += task.row.pool_slots.max(1);
                     *attempts.entry(attempt.id).or_default() += 1;
                 }
@@ -99,6 +104,12 @@ impl Core {
             let counted = self.admission.pool_taken(&pool);
             if counted != taken {
                 broken("limits_by_processes", format!("pool {pool}: {taken} slots held, {counted} counted"));
+            }
+        }
+        for (scope, taken) in limited {
+            let counted = self.admission.scope_taken(&scope);
+            if counted != Some(taken) {
+                broken("limits_by_processes", format!("{scope:?}: {taken} active, {counted:?} counted"));
             }
         }
         if let Some((id, n)) = attempts.into_iter().find(|(_, n)| *n > 1) {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::graph::Dag;
+use crate::domain::state::RunState;
+use crate::store::query::RunFilter;
 use crate::store::{Store, StoreError};
 
 use super::core::Ids;
@@ -29,6 +31,18 @@ pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
             }
         }
     }
+    let mut recent = Vec::new();
+    for dag in &loaded.dags {
+        let newest: Option<&Arc<Dag>> = versions.get(&(dag.dag_id.clone(), dag.version));
+        let Some(limit) = newest.and_then(|dag| dag.definition.max_consecutive_failed_runs) else { continue };
+        let filter = RunFilter {
+            dag: Some(dag.dag_id.clone()),
+            states: vec![RunState::Success, RunState::Failed],
+            limit: Some(limit.get().into()),
+            ..RunFilter::default()
+        };
+        recent.extend(store.runs(&filter).await?);
+    }
     let mut tasks: HashMap<_, Vec<_>> = HashMap::new();
     for task in loaded.tasks {
         tasks.entry(task.run).or_default().push(task);
@@ -50,5 +64,6 @@ pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
         workers: loaded.workers,
         next_run: loaded.next_run,
         taken_dates: loaded.taken_dates,
+        recent,
     })
 }

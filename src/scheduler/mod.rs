@@ -7,17 +7,23 @@
 pub mod actor;
 mod admit;
 mod attempts;
+mod clear;
 mod controls;
 pub mod core;
 mod dags;
+mod failure;
+mod history;
 pub mod interlude;
 pub mod invariant;
 mod load;
 mod lookup;
+mod mark;
 pub mod message;
+pub mod pools;
 mod progress;
+mod recall;
 mod reports;
-pub mod restore;
+mod restore;
 mod runs;
 mod timers;
 

@@ -150,7 +150,9 @@ impl Core {
             TaskLimitScope::AllRuns => Scope::Dag(run.row.dag_id.clone()),
             TaskLimitScope::EachRun => Scope::Run(at.run),
         };
-        Holds { dag: run.row.dag_id.clone(), scope, pool: task.pool.clone(), pool_slots: task.pool_slots.max(1) }
+        let dag = run.row.dag_id.clone();
+        let task_scope = task.max_active_tis_per_dag.map(|_| Scope::Task(dag.clone(), task.task_id.clone()));
+        Holds { dag, scope, task: task_scope, pool: task.pool.clone(), pool_slots: task.pool_slots.max(1) }
     }
 
     /// A retry that was waited for.

@@ -214,7 +214,9 @@ impl Core {
                     self.store_xcom(now, at, key, value);
                     self.answer(claim, seq, Answer::Stored);
                 }
-                Question::GetXCom { .. } => self.effect(Effect::LookUp { run: at.run, claim, seq, question }),
+                Question::GetXCom { .. } | Question::GetVariable { .. } | Question::GetConnection { .. } => {
+                    self.effect(Effect::LookUp { run: at.run, claim, seq, question });
+                }
             },
             Reaction::Grant(_)
             | Reaction::Refuse(_)

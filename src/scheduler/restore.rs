@@ -30,6 +30,8 @@ pub struct Unfinished {
     pub next_run: RunKey,
     /// Logical dates that users' runs hold beyond a DAG's last scheduled interval.
     pub taken_dates: Vec<(DagId, Time)>,
+    /// The latest finished runs of DAGs that are paused after so many failures.
+    pub recent: Vec<RunRow>,
 }
 
 /// A run that is not finished, or has an attempt that is not.
@@ -61,6 +63,11 @@ impl Core {
         for (id, date) in unfinished.taken_dates {
             if let Some(dag) = core.dags.get_mut(&id) {
                 dag.taken_dates.insert(date);
+            }
+        }
+        for run in unfinished.recent {
+            if let Some(dag) = core.dags.get_mut(&run.dag_id) {
+                dag.recent.insert((run.run_after, run.key), run.state);
             }
         }
         for run in unfinished.runs {
@@ -109,6 +116,7 @@ impl Core {
             running: Default::default(),
             queued: Default::default(),
             taken_dates: Default::default(),
+            recent: Default::default(),
         };
         self.dags.insert(id.clone(), state);
         self.apply_limits(&id);
@@ -142,6 +150,7 @@ impl Core {
         if dag.definition.max_active_tasks_scope == TaskLimitScope::EachRun {
             self.admission.set_scope(Scope::Run(key), dag.definition.max_active_tasks);
         }
+        self.ensure_task_limits(&dag);
         let run = self.run(key);
         let timeout = dag.definition.dagrun_timeout.zip(run.row.started_at);
         if let (RunState::Running, Some((timeout, started))) = (run.row.state, timeout) {
@@ -219,7 +228,7 @@ impl Core {
 }
 
 impl Run {
-    fn restore_tasks(&mut self, rows: Vec<TaskRow>, attempts: Vec<AttemptRow>) {
+    pub(super) fn restore_tasks(&mut self, rows: Vec<TaskRow>, attempts: Vec<AttemptRow>) {
         let dag = self.dag.clone();
         let mut attempts: HashMap<_, _> = attempts.into_iter().map(|attempt| (attempt.id, attempt)).collect();
         let mut by_task: HashMap<_, _> = rows.into_iter().map(|row| (row.task_id.clone(), row)).collect();
@@ -234,6 +243,12 @@ impl Run {
                 instance.row = row;
             }
         }
+        self.count_upstreams();
+    }
+
+    /// Counts how the upstreams of freshly made task instances stand.
+    pub(super) fn count_upstreams(&mut self) {
+        let dag = self.dag.clone();
         for (ix, _) in dag.tasks() {
             let state = self.tasks[ix.usize()].row.state;
             for next in dag.downstream(ix) {

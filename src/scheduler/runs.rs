@@ -104,6 +104,7 @@ impl Core {
             queued_at: now,
             started_at: None,
             ended_at: None,
+            clear_number: 0,
         };
         self.add_run(row);
     }
@@ -138,7 +139,10 @@ impl Core {
         run.row.state = run.row.state.on(RunEvent::Started).expect("only queued runs wait for a place");
         run.row.started_at = Some(now);
         run.row.ended_at = None;
-        run.create_tasks();
+        // A run that was cleared goes on with what it has.
+        if run.tasks.is_empty() {
+            run.create_tasks();
+        }
         let (dag, id) = (run.dag.clone(), run.row.dag_id.clone());
         if let Some(timeout) = dag.definition.dagrun_timeout {
             self.timers.set(after(now, timeout), Timer::RunTimeout(key));
@@ -146,12 +150,11 @@ impl Core {
         if dag.definition.max_active_tasks_scope == TaskLimitScope::EachRun {
             self.admission.set_scope(Scope::Run(key), dag.definition.max_active_tasks);
         }
-        for (task, definition) in dag.tasks() {
+        self.ensure_task_limits(&dag);
+        for (task, _) in dag.tasks() {
             let at = TaskRef { run: key, task };
             self.work.dirty_tasks.insert(at);
-            if definition.upstream.is_empty() || self.instance(at).counts.total == 0 {
-                self.work.undecided.push_back(at);
-            }
+            self.work.undecided.push_back(at);
         }
         self.work.maybe_over.insert(key);
         self.effect(Effect::Event(Change::Dag { dag: id }));
@@ -160,10 +163,13 @@ impl Core {
 
     /// Ends the runs in which nothing more will happen (SCHEDULING §1).
     pub(super) fn close_runs(&mut self, now: Time) {
-        for key in std::mem::take(&mut self.work.maybe_over) {
+        // The end of one run may start another: its tasks are decided before it is looked at.
+        while self.work.undecided.is_empty() {
+            let Some(key) = self.work.maybe_over.pop_first() else { return };
             let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { continue };
             if run.unfinished == 0 {
-                let event = if run.failed_leaves == 0 { RunEvent::Succeeded } else { RunEvent::Failed };
+                let failed = run.failed_leaves > 0 || run.failed_fast();
+                let event = if failed { RunEvent::Failed } else { RunEvent::Succeeded };
                 self.end_run(now, key, event);
             } else if run.moving == 0 {
                 // Every unfinished task waits for another one: a deadlock.
@@ -176,8 +182,10 @@ impl Core {
     pub(super) fn end_run(&mut self, now: Time, key: RunKey, event: RunEvent) {
         let run = self.run_mut(key);
         let Some(state) = run.row.state.on(event) else { return };
+        if !run.row.state.is_finished() {
+            run.row.ended_at = Some(now);
+        }
         run.row.state = state;
-        run.row.ended_at = Some(now);
         let id = run.row.dag_id.clone();
         let timeout = run.dag.definition.dagrun_timeout.zip(run.row.started_at);
         if let Some((timeout, started)) = timeout {
@@ -190,6 +198,7 @@ impl Core {
         }
         self.work.maybe_forgotten.insert(key);
         self.tell_run(key);
+        self.count_failed_runs(now, key);
         self.plan(now, &id);
     }
 
@@ -220,7 +229,7 @@ impl Core {
     }
 
     /// A version that no run and no DAG needs any more is dropped from memory.
-    fn forget_version(&mut self, run: &Run) {
+    pub(super) fn forget_version(&mut self, run: &Run) {
         let name = (run.row.dag_id.clone(), run.row.version);
         // One reference is the map's, one the run's that is being dropped.
         if self.versions.get(&name).is_some_and(|dag| Arc::strong_count(dag) <= 2) {
@@ -261,6 +270,11 @@ impl Run {
             }
         }
         self.recount();
+    }
+
+    /// The leaves of a run that failed fast are skipped, and would tell of a success.
+    fn failed_fast(&self) -> bool {
+        self.dag.definition.fail_fast && self.tasks.iter().any(|task| task.row.state == TaskState::Failed)
     }
 
     /// Counts the task instances' states anew.

@@ -30,7 +30,8 @@ pub(super) struct Batch {
     pub xcoms: Keyed<(TaskKey, String), XComRow>,
     pub problems: Keyed<String, (String, Vec<Problem>, Time)>,
     pub workers: Keyed<WorkerId, WorkerRow>,
-    pub pools: Keyed<PoolName, PoolRow>,
+    /// `Err`: the pool goes.
+    pub pools: Keyed<PoolName, Result<PoolRow, PoolName>>,
     pub replies: Keyed<CommandId, (CommandId, Reply, Time)>,
 }
 
@@ -61,7 +62,8 @@ impl Batch {
             }
             Write::FileProblems { file, problems, at } => self.problems.put(file.clone(), (file, problems, at)),
             Write::Worker(row) => self.workers.put(row.id, row),
-            Write::Pool(row) => self.pools.put(row.name.clone(), row),
+            Write::Pool(row) => self.pools.put(row.name.clone(), Ok(row)),
+            Write::DeletePool(name) => self.pools.put(name.clone(), Err(name)),
             Write::CommandDone { id, reply, at } => self.replies.put(id, (id, reply, at)),
         }
         Ok(())

@@ -199,14 +199,17 @@ impl Writer {
 
     async fn write(&mut self, tx: &DatabaseTransaction, batch: Batch) -> Result<(), Failed> {
         let Batch { versions, dags, runs, tasks, attempts, cleared, xcoms, problems, workers, pools, replies } = batch;
-        let replace = Existing::Replace;
         self.write_versions(tx, versions.into_rows().collect()).await?;
         let sql = &mut self.statements;
-        sql.upsert::<pool::Entity, _>(tx, Existing::Replace, pools.into_rows().map(Into::into)).await?;
+        let (kept, gone): (Vec<_>, Vec<_>) = pools.into_rows().partition(Result::is_ok);
+        sql.upsert::<pool::Entity, _>(tx, Existing::Replace, kept.into_iter().flatten().map(Into::into)).await?;
+        for name in gone.into_iter().filter_map(Result::err) {
+            pool::Entity::delete_by_id(name.as_str()).exec(tx).await?;
+        }
         sql.upsert::<worker::Entity, _>(tx, Existing::Replace, workers.into_rows().map(Into::into)).await?;
         sql.upsert::<dag::Entity, _>(tx, Existing::Replace, dags.into_rows().map(Into::into)).await?;
         sql.upsert::<dag_run::Entity, _>(tx, Existing::Replace, runs.into_rows().map(Into::into)).await?;
-        sql.upsert::<task_instance::Entity, _>(tx, replace, tasks.into_rows().map(Into::into)).await?;
+        sql.upsert::<task_instance::Entity, _>(tx, Existing::Replace, tasks.into_rows().map(Into::into)).await?;
         self.write_attempts(tx, attempts.into_rows().collect()).await?;
         for (run, task, map_index) in cleared.into_rows() {
             xcom::Entity::delete_many()

@@ -11,11 +11,13 @@
 //! ```
 
 mod batch;
+mod cipher;
 mod command;
 mod commit;
 mod convert;
 mod entity;
 mod error;
+mod given;
 mod load;
 mod location;
 mod migration;
@@ -23,15 +25,19 @@ mod open;
 pub mod query;
 mod schema;
 mod upsert;
+mod vault;
 pub mod write;
 
 #[cfg(test)]
 mod conformance;
 
+pub use cipher::{BadKey, Cipher};
 pub use command::PendingCommand;
 pub use commit::Writer;
 pub use convert::Unreadable;
 pub use error::{CommitError, Refused, StoreError};
+pub use given::Given;
 pub use load::{Loaded, LoadedVersion};
 pub use open::{OpenOptions, Store, Synchronous};
 pub use schema::MigrationStep;
+pub use vault::{Rotated, Variable, Vault, VaultError};

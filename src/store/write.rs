@@ -40,6 +40,8 @@ pub enum Write {
     },
     Worker(WorkerRow),
     Pool(PoolRow),
+    /// Nobody finds it any more.
+    DeletePool(PoolName),
     /// A durable command was carried out, or refused with a reason.
     CommandDone {
         id: CommandId,
@@ -97,6 +99,8 @@ pub struct RunRow {
     pub queued_at: Time,
     pub started_at: Option<Time>,
     pub ended_at: Option<Time>,
+    /// How often it was brought back after it had finished.
+    pub clear_number: i32,
 }
 
 /// One task instance. Key: (`run`, `task_id`, `map_index`).

@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use super::mask::Mask;
 use super::output::{self, Lines};
 use crate::domain::time::Time;
 
@@ -43,6 +44,7 @@ pub struct TaskLog {
     /// Lines on their way to the file, in one write.
     buffer: Vec<u8>,
     lines: Lines,
+    mask: Mask,
     /// Bytes of task output that may still be written; `None`: no bound.
     room: Option<u64>,
     bound: u64,
@@ -65,6 +67,7 @@ impl TaskLog {
             file: None,
             buffer: Vec::with_capacity(1024),
             lines: Lines::default(),
+            mask: Mask::default(),
             room: (bound > 0).then_some(bound),
             bound,
             dropped: Dropped::default(),
@@ -77,6 +80,11 @@ impl TaskLog {
         log
     }
 
+    /// From now on these texts are not written.
+    pub fn hide(&mut self, secrets: Vec<String>) {
+        self.mask.add(secrets);
+    }
+
     /// A line of ours. It is written whatever the bound says: there are few of them.
     pub fn say(&mut self, now: Time, source: &str, level: Level, text: &str) {
         if self.lines.is_open() {
@@ -84,7 +92,11 @@ impl TaskLog {
             self.buffer.push(b'\n');
         }
         prefix(&mut self.buffer, now, source, level);
-        self.buffer.extend_from_slice(text.as_bytes());
+        if self.mask.is_empty() {
+            self.buffer.extend_from_slice(text.as_bytes());
+        } else {
+            self.buffer.extend_from_slice(self.mask.text(text).as_bytes());
+        }
         self.buffer.push(b'\n');
     }
 
@@ -94,7 +106,12 @@ impl TaskLog {
             self.drop_output(bytes);
             return;
         }
-        self.write_lines(now, source, |lines, each| lines.push(bytes, each));
+        if self.mask.is_empty() {
+            self.write_lines(now, source, |lines, each| lines.push(bytes, each));
+        } else {
+            let shown = self.mask.push(bytes);
+            self.write_lines(now, source, |lines, each| lines.push(&shown, each));
+        }
     }
 
     /// Writes what the task left without a newline so far; called when it pauses.
@@ -105,6 +122,10 @@ impl TaskLog {
 
     /// The task writes nothing more.
     pub fn end_output(&mut self, now: Time, source: &str) {
+        let held = self.mask.end();
+        if !held.is_empty() {
+            self.write_lines(now, source, |lines, each| lines.push(&held, each));
+        }
         self.write_lines(now, source, |lines, each| lines.end(each));
         if self.dropped.bytes > 0 {
             let text = format!(

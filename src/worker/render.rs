@@ -2,7 +2,7 @@
 //! mistake in one is said in the task's own log. The language is `domain::template`.
 
 use crate::domain::problem::Problem;
-use crate::domain::template::{Renderer, TemplateContext};
+use crate::domain::template::{Lookups, Renderer, TemplateContext};
 use crate::protocol::work::TaskMessage;
 
 /// The template language with what one attempt may say about itself.
@@ -14,8 +14,8 @@ pub struct Templates<'a>(Renderer<'a>);
 pub struct RenderError(Problem);
 
 impl<'a> Templates<'a> {
-    pub fn new(context: &'a TemplateContext) -> Self {
-        Self(Renderer::new(context))
+    pub fn new(context: &'a TemplateContext, lookups: &Lookups) -> Self {
+        Self(Renderer::with_lookups(context, lookups.clone()))
     }
 
     /// Renders one field. `field` names it to people: `bash_command`, `env["A"]`.

@@ -9,6 +9,7 @@
 //! A slot runs on the arbiter, beside the worker actor, which alone decides what
 //! a claim may do. The slot tells it what happened, and never reports by itself.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,9 +30,11 @@ use super::operator::python::Channel;
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
 use super::output::LastLine;
 use super::process::{Companion, Process};
+use super::question::{found, question, reply, secrets};
 use super::settings::WorkerSettings;
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
+use crate::domain::template::{Lookups, Wanted};
 use crate::domain::time::{Time, to_micros};
 use crate::protocol::task_channel::{Finish, FromTask, Reply};
 use crate::protocol::work::{Answer, Question, Report, TaskMessage};
@@ -119,6 +122,8 @@ struct Running {
     result: Option<LastLine>,
     finish: Option<Finish>,
     xcoms: Vec<(String, Value)>,
+    /// Questions for what may be secret, until they are answered.
+    asked: BTreeMap<u64, Wanted>,
     stopping: Option<StopWhy>,
     kill_at: Option<Instant>,
     end: Option<End>,
@@ -142,7 +147,7 @@ impl Slot {
         );
         log.say(Utc::now(), "worker", Level::Info, &title);
 
-        let news = match self.start(&mut log) {
+        let news = match self.start(&mut log).await {
             Err(Unstartable(why)) => self.unstartable(&mut log, why),
             Ok(None) => self.end_of_nothing(&mut log),
             Ok(Some(started)) => self.follow(started, &mut log).await,
@@ -153,9 +158,20 @@ impl Slot {
     }
 
     /// Makes the process. `None` when the operator has nothing to run.
-    fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
-        let now = Utc::now();
-        let mut job = match operator::prepare(&self.task, self.claim, now, &self.settings, &self.folders)? {
+    async fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
+        let lookups = Lookups::default();
+        let (now, prepared) = loop {
+            let now = Utc::now();
+            let prepared = operator::prepare(&self.task, self.claim, now, &self.settings, &self.folders, &lookups);
+            let wanted = lookups.wanted();
+            if wanted.is_empty() {
+                break (now, prepared?);
+            }
+            if !self.look_up(&lookups, wanted, log).await {
+                return Ok(Some(Started::Withdrawn));
+            }
+        };
+        let mut job = match prepared {
             Prepared::Nothing => return Ok(None),
             Prepared::Process(job) => job,
         };
@@ -186,6 +202,26 @@ impl Slot {
             Err(error) => return Err(Unstartable(format!("cannot ask the companion for a process: {error}"))),
         };
         Ok(Some(Started::Asked(Box::new(Asked { job, process, output, channel }))))
+    }
+
+    /// Asks for what the templates want; `false` when the attempt was withdrawn meanwhile.
+    async fn look_up(&mut self, lookups: &Lookups, wanted: Vec<Wanted>, log: &mut TaskLog) -> bool {
+        let mut open = BTreeMap::new();
+        for (seq, wanted) in (1..).zip(wanted) {
+            (self.tell)(self.claim, SlotNews::Asked { seq, question: question(&wanted) });
+            open.insert(seq, wanted);
+        }
+        while !open.is_empty() {
+            match self.orders.recv().await {
+                Some(SlotOrder::Answer { seq, answer }) => {
+                    let Some(wanted) = open.remove(&seq) else { continue };
+                    log.hide(secrets(&answer, &wanted));
+                    lookups.put(wanted, found(answer));
+                }
+                Some(SlotOrder::Stop { .. } | SlotOrder::Withdraw) | None => return false,
+            }
+        }
+        true
     }
 
     /// Whether an order came before anything was started.
@@ -229,6 +265,7 @@ impl Slot {
             result: (self.task.do_xcom_push && operator::has_result_line(&self.task.operator)).then(LastLine::default),
             finish: None,
             xcoms: Vec::new(),
+            asked: BTreeMap::new(),
             stopping: None,
             kill_at: None,
             end: None,
@@ -303,6 +340,10 @@ impl Slot {
                     Some(SlotOrder::Stop { why, grace }) => self.stop(running, log, why, grace),
                     Some(SlotOrder::Withdraw) => {}
                     Some(SlotOrder::Answer { seq, answer }) => {
+                        // Before the task can print it.
+                        if let Some(asked) = running.asked.remove(&seq) {
+                            log.hide(secrets(&answer, &asked));
+                        }
                         if let Some(channel) = &running.channel {
                             channel.reply(&reply(seq, answer));
                         }
@@ -378,11 +419,18 @@ impl Slot {
             Some(Ok(FromTask::SetXCom { id, key, value })) => {
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
             }
+            Some(Ok(FromTask::GetVariable { id, key })) => self.ask(running, id, Wanted::Variable(key)),
+            Some(Ok(FromTask::GetConnection { id, conn_id })) => self.ask(running, id, Wanted::Connection(conn_id)),
             Some(Ok(FromTask::GetXCom { id, task_id, key, map_index, run_id, dag_id, include_prior_dates: _ })) => {
                 let question = Question::GetXCom { task_id, map_index, key, run_id, dag_id };
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question });
             }
         }
+    }
+
+    fn ask(&self, running: &mut Running, id: u64, wanted: Wanted) {
+        (self.tell)(self.claim, SlotNews::Asked { seq: id, question: question(&wanted) });
+        running.asked.insert(id, wanted);
     }
 
     fn conclude(&self, running: Running, log: &mut TaskLog) -> SlotNews {
@@ -514,13 +562,5 @@ async fn hear(channel: &mut Option<Channel>) -> Option<Result<FromTask, String>>
     match channel {
         Some(channel) => channel.hear().await,
         None => std::future::pending().await,
-    }
-}
-
-fn reply(id: u64, answer: Answer) -> Reply {
-    match answer {
-        Answer::XCom { value } => Reply::value(id, value.unwrap_or(Value::Null)),
-        Answer::Stored => Reply::value(id, Value::Null),
-        Answer::Refused { why } => Reply::error(id, why),
     }
 }

@@ -105,6 +105,10 @@ fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
                 attempt.xcoms.push((key, value));
                 send(&mut ours, &Reply::value(id, Value::Null));
             }
+            // Nothing is kept.
+            FromTask::GetVariable { id, .. } | FromTask::GetConnection { id, .. } => {
+                send(&mut ours, &Reply::value(id, Value::Null));
+            }
             FromTask::Finish(finish) => {
                 assert!(attempt.finish.is_none(), "the last word is said once");
                 attempt.finish = Some(finish);
@@ -188,7 +192,7 @@ fn every_way_to_end_is_told_apart() {
         ("fail", FinishState::Failed, true, "KeyError: 'b'"),
         ("exits", FinishState::Failed, true, "SystemExit: 2"),
         ("not_json", FinishState::Failed, true, "got: datetime at [\"rows\"][1]"),
-        ("variable", FinishState::Failed, true, "AIRFLOW_VAR_NOWHERE"),
+        ("variable", FinishState::Failed, true, "updraft variables set nowhere VALUE"),
         ("http", FinishState::Failed, false, "apache-airflow-providers-http"),
         ("no_such_task", FinishState::Failed, true, "has no task `no_such_task`"),
     ] {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde_json::Value;
+use updraft::domain::connection::Connection;
 use updraft::domain::ids::{DagId, TaskId};
 use updraft::domain::retry::{Backoff, RetryKey};
 use updraft::domain::run::{DataInterval, PlannedRun};
@@ -178,6 +179,28 @@ fn every_manual_run_covers_what_airflows_covers() {
         let expected = DataInterval { start: time(&case[2]), end: time(&case[3]) };
         if answer != expected {
             differences.push(format!("{case}: expected {expected:?}, got: {answer:?}"));
+        }
+    }
+    assert_none_differ(asked, &differences);
+}
+
+#[test]
+fn every_connection_uri_is_read_and_written_as_airflow_does() {
+    let vectors = load("connection_uri.json");
+    let (mut asked, mut differences) = (0, Vec::new());
+    for case in vectors.as_array().expect("a list") {
+        let uri = case[0].as_str().expect("text");
+        let connection = Connection::from_uri(uri).unwrap_or_else(|error| panic!("{uri}: {error}"));
+        let parts = connection.object();
+        asked += 1;
+        for (part, expected) in case[1].as_object().expect("an object") {
+            if parts.get(part) != Some(expected) {
+                differences.push(format!("{uri}, {part}: expected {expected}, got: {:?}", parts.get(part)));
+            }
+        }
+        let written = connection.uri();
+        if case[2] != written {
+            differences.push(format!("{uri}: expected to be written {}, got: {written}", case[2]));
         }
     }
     assert_none_differ(asked, &differences);

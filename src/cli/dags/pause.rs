@@ -14,7 +14,7 @@ use crate::protocol::control::{Control, Reply};
 use crate::store::query::DagEntry;
 
 use super::super::arguments::{DagSource, Output};
-use super::super::error::CliError;
+use super::super::error::{CliError, other_answer};
 use super::super::lookup;
 use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
@@ -67,7 +67,11 @@ impl Pause {
             match client.control(&control, user.as_deref()).await? {
                 Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
                 Reply::Refused { why } => return Err(why.into()),
-                Reply::Triggered(_) => return Err(CliError::failed("the scheduler answered another question")),
+                Reply::Triggered(_)
+                | Reply::PoolSet { .. }
+                | Reply::PoolDeleted { .. }
+                | Reply::Touched { .. }
+                | Reply::RunMarked { .. } => return Err(other_answer()),
             }
         }
         Ok(rows.write(self.output.format, &mut session.out)?)

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::config::Era;
 use crate::domain::ids::DagId;
+use crate::domain::python_json::python_json;
 use crate::domain::run::RunType;
 use crate::domain::state::RunState;
 use crate::store::query::RunFilter;
@@ -14,7 +15,7 @@ use super::super::arguments::{DagSource, Output, WrittenDate, run_state};
 use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::Rows;
-use super::super::python_json::python_json;
+
 use super::super::session::Session;
 
 #[derive(Clone, Debug, Args)]

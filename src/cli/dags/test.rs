@@ -51,6 +51,7 @@ impl Test {
             conf: self.conf.0,
             logical_date: Some(date),
             log_folder: log_folder.clone(),
+            vault: client.vault(&session.environment)?,
         };
         let outcome = test_dag(settings, &session.environment, test, |event| progress.on(event)).await;
         progress.end();

@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use crate::protocol::control::{self, Control, Reply, TriggeredBy};
 
 use super::super::arguments::{DagSource, JsonObject, Output, WrittenDate};
-use super::super::error::CliError;
+use super::super::error::{CliError, other_answer};
 use super::super::output::{Cell, Rows};
 use super::super::session::Session;
 
@@ -75,7 +75,11 @@ impl Trigger {
         let run = match client.control(&wish, user.as_deref()).await? {
             Reply::Triggered(run) => run,
             Reply::Refused { why } => return Err(why.into()),
-            Reply::Paused { .. } => return Err(CliError::failed("the scheduler answered another question")),
+            Reply::Paused { .. }
+            | Reply::PoolSet { .. }
+            | Reply::PoolDeleted { .. }
+            | Reply::Touched { .. }
+            | Reply::RunMarked { .. } => return Err(other_answer()),
         };
         let mut rows = Rows::new(COLUMNS);
         rows.push([

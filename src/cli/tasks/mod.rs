@@ -1,5 +1,6 @@
 //! `updraft tasks …`: one file per command.
 
+mod clear;
 mod list;
 mod logs;
 mod states;
@@ -35,6 +36,11 @@ enum TasksAction {
         after_help = "Example:\n  updraft tasks states-for-dag-run parallel_dag manual__2026-01-31T06:00:00+00:00 -o json"
     )]
     StatesForDagRun(states::StatesForDagRun),
+    /// Let tasks of past or present runs run again.
+    #[command(
+        after_help = "Examples:\n  updraft tasks clear etl --task-regex '^load' --downstream\n  updraft tasks clear etl -s 2026-01-01 -e 2026-01-31 --only-failed --yes"
+    )]
+    Clear(clear::Clear),
     /// Print what a task wrote.
     #[command(
         after_help = "Examples:\n  updraft tasks logs parallel_dag task_1 2026-01-31\n  updraft tasks logs parallel_dag task_1 2026-01-31 --try 1\n  updraft tasks logs parallel_dag task_1 2026-01-31 --follow"
@@ -49,6 +55,7 @@ impl TasksCommand {
             TasksAction::Test(test) => test.run(session).await,
             TasksAction::State(state) => state.run(session).await,
             TasksAction::StatesForDagRun(states) => states.run(session).await,
+            TasksAction::Clear(clear) => clear.run(session).await,
             TasksAction::Logs(logs) => logs.run(session).await,
         }
     }

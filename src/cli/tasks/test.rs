@@ -56,6 +56,7 @@ impl Test {
             conf: self.task_params.0.clone(),
             logical_date: Some(date),
             log_folder: log_folder.clone(),
+            vault: client.vault(&session.environment)?,
         };
         let started = Cell::new(None);
         let mut tail = None;

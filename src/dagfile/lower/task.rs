@@ -1,5 +1,7 @@
 //! One task as written, with the DAG's `default_args` and the configured defaults under it.
 
+use std::num::NonZeroU32;
+
 use chrono_tz::Tz;
 
 use crate::dagfile::spec::TaskSpec;
@@ -79,6 +81,10 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
     if let Some(At { value: 0, position }) = pool_slots {
         notes.error(*position, "expected `pool_slots` to be at least 1, got: 0");
     }
+    let max_active = pick(&spec.max_active_tis_per_dag, &common.max_active_tis_per_dag);
+    if let Some(At { value: 0, position }) = max_active {
+        notes.error(*position, "expected `max_active_tis_per_dag` to be at least 1, got: 0");
+    }
     let start = pick(&spec.start_date, &common.start_date).map(|date| instant(date.value, scope.timezone));
     let end = pick(&spec.end_date, &common.end_date).map(|date| instant(date.value, scope.timezone));
     let mut params = common.params.clone();
@@ -101,6 +107,7 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
             .or(defaults.execution_timeout),
         pool: named(pick(&spec.pool, &common.pool), PoolName::new, PoolName::default_pool, notes),
         pool_slots: pool_slots.map_or(1, |at| at.value),
+        max_active_tis_per_dag: max_active.and_then(|at| NonZeroU32::new(at.value)),
         priority_weight: pick(&spec.priority_weight, &common.priority_weight).map_or(1, |at| at.value),
         weight_rule: weight_rule(pick(&spec.weight_rule, &common.weight_rule), defaults, notes),
         queue: named(pick(&spec.queue, &common.queue), QueueName::new, || defaults.queue.clone(), notes),

@@ -251,3 +251,22 @@ fn json_from_a_python_file_has_the_same_shape() {
     assert_eq!(dag.tasks[2].upstream, ["task_2".parse().expect("valid")]);
     assert_eq!(dag.dagrun_timeout, Some(Duration::from_secs(3600)));
 }
+
+#[test]
+fn limits_of_failure_and_of_single_tasks_are_understood_in_both_eras_words() {
+    let found =
+        dag("fail_stop: true\nmax_consecutive_failed_dag_runs: 3\ntasks:\n  a: {bash: ls, task_concurrency: 2}\n");
+    assert!(found.fail_fast);
+    assert_eq!(found.max_consecutive_failed_runs.map(u32::from), Some(3));
+    assert_eq!(found.tasks[0].max_active_tis_per_dag.map(u32::from), Some(2));
+}
+
+#[test]
+fn a_rule_that_waits_for_failures_does_not_go_with_failing_fast() {
+    let yaml = "dag_id: d\nfail_fast: true\ntasks:\n  a: {bash: ls, trigger_rule: all_done}\n";
+    let spec: DagSpec = serde_saphyr::from_str(yaml).expect("a DAG as written");
+    let Lowered { dag, problems } = lower(spec, "dag.yaml", &Defaults::default());
+    assert!(dag.is_none());
+    let message = "DAG `d`: `fail_fast` needs every task to have `all_success`, but task `a` has `all_done`";
+    assert_eq!(problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [message]);
+}

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use serde_json::{Map, Value as Json};
 
 use super::datetime::{DateTimeValue, ds, ds_nodash, macros, ts, ts_nodash, ts_nodash_with_tz};
+use super::lookups::Lookups;
 use crate::domain::ids::{DagId, MapIndex, QueueName, RunId, TaskId, TryNumber};
 use crate::domain::run::{DataInterval, RunType};
 use crate::domain::time::Time;
@@ -116,7 +117,7 @@ type Values = BTreeMap<&'static str, Value>;
 
 impl TemplateContext {
     /// The context as the engine wants it.
-    pub(super) fn values(&self) -> Value {
+    pub(super) fn values(&self, lookups: Option<&Lookups>) -> Value {
         let mut values = Values::new();
         values.insert("run_id", text(&self.run_id));
         values.insert("params", Value::from(Serde(&self.params)));
@@ -124,7 +125,14 @@ impl TemplateContext {
         values.insert("dag", self.dag());
         values.insert("dag_run", self.dag_run());
         values.insert("task", self.task());
-        let instance = self.task_instance();
+        let instance = match lookups {
+            Some(lookups) => lookups.task_instance(self.task_instance(), self.task_id.as_str()),
+            None => self.task_instance(),
+        };
+        if let Some(lookups) = lookups {
+            values.insert("var", lookups.variables());
+            values.insert("conn", lookups.connections());
+        }
         values.insert("ti", instance.clone());
         values.insert("task_instance", instance);
         values.insert("task_reschedule_count", Value::from(0));

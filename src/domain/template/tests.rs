@@ -12,7 +12,7 @@ fn at(year: i32, month: u32, day: u32, hour: u32) -> Time {
     chrono::Utc.with_ymd_and_hms(year, month, day, hour, 0, 0).single().expect("a date")
 }
 
-fn context() -> TemplateContext {
+pub(super) fn context() -> TemplateContext {
     let logical = at(2026, 3, 1, 6);
     let map = |value: serde_json::Value| value.as_object().cloned().expect("a mapping");
     TemplateContext {

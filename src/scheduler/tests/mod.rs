@@ -2,4 +2,6 @@
 
 mod simulation;
 mod stories;
+mod stories_of_clearing;
+mod stories_of_limits;
 mod world;

@@ -6,24 +6,28 @@
 //! made is `UPDRAFT_STORMS` (default 2,000).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::world::{ModelStore, compile, dag, settings, start_of_story};
 use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::dag::{DagDefinition, TaskLimitScope};
-use crate::domain::graph::TaskIx;
-use crate::domain::ids::{AttemptId, Claim, DagId, Epoch, Incarnation, PoolName, QueueName, RunKey, TaskId, WorkerId};
+use crate::domain::graph::{Dag, TaskIx};
+use crate::domain::ids::{
+    AttemptId, Claim, DagId, Epoch, Incarnation, PoolName, QueueName, RunId, RunKey, TaskId, WorkerId,
+};
 use crate::domain::limit::Limit;
 use crate::domain::operator::Operator;
 use crate::domain::run::RunType;
 use crate::domain::schedule::{Family, Schedule};
-use crate::domain::state::{RunState, TaskState};
+use crate::domain::state::{Mark, RunState, TaskState};
 use crate::domain::time::Time;
 use crate::domain::trigger::{TriggerRule, UpstreamCounts, Verdict, evaluate};
-use crate::protocol::control::{Control, Trigger, TriggeredBy};
+use crate::protocol::control::{Clear, Control, Trigger, TriggeredBy};
+use crate::protocol::selection::Selection;
 use crate::protocol::work::{Beat, FromWorker, Online, Report, TaskMessage, ToWorker};
 use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, Settings, Ticket};
-use crate::store::write::{PoolRow, Write};
+use crate::store::write::{AttemptRow, PoolRow, Write};
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -70,6 +74,8 @@ struct Storm {
     workers: Vec<SimWorker>,
     /// How often a process was started, by attempt: the side effects, counted outside.
     started: BTreeMap<AttemptId, u32>,
+    /// Runs in which a user cleared or marked something: the rules alone no longer tell how they end.
+    revised: BTreeSet<RunKey>,
     calm: bool,
     step: u32,
 }
@@ -95,6 +101,7 @@ impl Storm {
             mail: Vec::new(),
             workers: Vec::new(),
             started: BTreeMap::new(),
+            revised: BTreeSet::new(),
             calm: false,
             step: 0,
             rng,
@@ -360,9 +367,13 @@ impl Storm {
     fn control(&mut self) {
         let ids: Vec<DagId> = self.store.dags.keys().cloned().collect();
         let Some(dag) = ids.get(self.rng.usize(0..ids.len().max(1))).cloned() else { return };
-        let history = self.history(&dag);
+        let mut history = self.history(&dag);
         let control = if self.rng.bool() {
             Control::Pause { dag, paused: self.rng.bool() }
+        } else if let Some(control) = self.change_of_mind(&dag) {
+            history.runs = self.store.history(&control).runs;
+            self.revised.extend(history.runs.iter().map(|run| run.row.key));
+            control
         } else {
             Control::Trigger(Trigger {
                 dag,
@@ -377,6 +388,37 @@ impl Storm {
         self.apply(Input::Control { ticket: Ticket::Caller(0), control, history });
     }
 
+    /// Somebody clears or marks something that is under way or long over.
+    fn change_of_mind(&mut self, dag: &DagId) -> Option<Control> {
+        let run_ids: Vec<RunId> =
+            self.store.runs.values().filter(|run| run.dag_id == *dag).map(|run| run.run_id.clone()).collect();
+        let run_id = run_ids.get(self.rng.usize(0..run_ids.len() + 2))?.clone();
+        let mut selection = Selection::whole_run(dag.clone(), run_id.clone());
+        if self.rng.bool() {
+            let task = TaskId::new(format!("t{}", self.rng.u32(0..4))).expect("an id");
+            selection.tasks.extend(self.store.tasks.keys().any(|(_, known)| *known == task).then_some(task));
+        }
+        selection.upstream = self.rng.u32(0..4) == 0;
+        selection.downstream = self.rng.bool();
+        selection.past = self.rng.u32(0..6) == 0;
+        selection.future = self.rng.u32(0..6) == 0;
+        let dry_run = self.rng.u32(0..10) == 0;
+        Some(match self.rng.u32(0..10) {
+            0..6 => Control::Clear(Clear {
+                selection,
+                only_failed: self.rng.u32(0..3) == 0,
+                only_running: self.rng.u32(0..3) == 0,
+                reset_runs: true,
+                dry_run,
+            }),
+            6..9 => {
+                let mark = [Mark::Success, Mark::Failed, Mark::Skipped][self.rng.usize(0..3)];
+                Control::MarkTasks { selection, mark, dry_run }
+            }
+            _ => Control::MarkRun { dag: dag.clone(), run_id, succeeded: self.rng.bool() },
+        })
+    }
+
     /// The shell looks when everything before is committed.
     fn history(&mut self, dag: &DagId) -> History {
         self.commit();
@@ -384,7 +426,7 @@ impl Storm {
         self.commit();
         let now = RunType::Manual.run_id(self.now);
         let same_id = self.store.runs.values().find(|run| run.dag_id == *dag && run.run_id == now);
-        History { same_id: same_id.map(|run| run.run_id.clone()), same_date: None }
+        History { same_id: same_id.map(|run| run.run_id.clone()), same_date: None, runs: Vec::new() }
     }
 
     fn change_a_file(&mut self) {
@@ -463,6 +505,7 @@ impl Storm {
             for _ in 0..20 {
                 self.step();
             }
+            self.unpause_what_failed_too_often();
             if self.is_quiet() {
                 return;
             }
@@ -473,6 +516,16 @@ impl Storm {
                 }
             }
             assert!(round < 4_000, "I12 ends: still {}", self.what_is_left());
+        }
+    }
+
+    /// `max_consecutive_failed_dag_runs` pauses also while everything comes to its end.
+    fn unpause_what_failed_too_often(&mut self) {
+        let paused: Vec<DagId> =
+            self.core.dags.values().filter(|dag| dag.row.is_paused).map(|dag| dag.row.dag_id.clone()).collect();
+        for id in paused {
+            self.core.set_paused(self.now, &id, false);
+            self.apply(Input::Tick);
         }
     }
 
@@ -525,6 +578,12 @@ impl Storm {
             if timed_out {
                 continue;
             }
+            // What a fast failure skipped or stopped, no rule explains.
+            let failed_fast = dag.definition.fail_fast && run.state == RunState::Failed;
+            if failed_fast || self.revised.contains(&run.key) {
+                self.check_revised(run.key, &dag);
+                continue;
+            }
             let mut failed_leaf = false;
             for (ix, task) in dag.tasks() {
                 let mut counts = UpstreamCounts::waiting_for(u32::try_from(dag.upstream(ix).len()).expect("few"));
@@ -538,6 +597,17 @@ impl Storm {
         }
         for attempt in self.store.attempts.values() {
             assert!(attempt.state.is_done(), "attempt {} is {:?}", attempt.id, attempt.state);
+        }
+    }
+
+    /// Nothing is left over, and every try that began is in the history.
+    fn check_revised(&self, key: RunKey, dag: &Dag) {
+        for (_, task) in dag.tasks() {
+            let Some(row) = self.store.tasks.get(&(key, task.task_id.clone())) else { continue };
+            assert!(row.state.is_finished(), "{} of run {key} is {}", task.task_id, row.state);
+            let is_tried = |attempt: &&AttemptRow| attempt.run == key && attempt.task_id == task.task_id;
+            let newest = self.store.attempts.values().filter(is_tried).map(|attempt| attempt.try_number).max();
+            assert!(newest.is_none_or(|newest| newest <= row.try_number), "{} forgot a try", task.task_id);
         }
     }
 
@@ -577,6 +647,9 @@ fn random_dag(id: &str, rng: &mut fastrand::Rng) -> DagDefinition {
             task.pool = PoolName::new("small").expect("a name");
             task.pool_slots = rng.u32(1..4);
         }
+        if rng.u32(0..4) == 0 {
+            task.max_active_tis_per_dag = NonZeroU32::new(rng.u32(1..3));
+        }
         task.retries = rng.u32(0..3);
         task.retry_delay = Duration::from_secs(rng.u64(0..60));
         task.priority_weight = rng.i32(1..5);
@@ -585,6 +658,15 @@ fn random_dag(id: &str, rng: &mut fastrand::Rng) -> DagDefinition {
     definition.max_active_runs = Limit::from(rng.u32(1..4));
     if rng.bool() {
         definition.max_active_tasks_scope = TaskLimitScope::EachRun;
+    }
+    if rng.u32(0..5) == 0 {
+        definition.max_consecutive_failed_runs = NonZeroU32::new(rng.u32(1..4));
+    }
+    if rng.u32(0..5) == 0 {
+        definition.fail_fast = true;
+        for task in &mut definition.tasks {
+            task.trigger_rule = TriggerRule::AllSuccess;
+        }
     }
     if rng.u32(0..6) == 0 {
         definition.dagrun_timeout = Some(Duration::from_secs(rng.u64(30..600)));

@@ -11,7 +11,7 @@ use crate::domain::operator::Operator;
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::trigger::TriggerRule;
-use crate::protocol::control::{Control, Refused, Reply, Trigger, TriggeredBy};
+use crate::protocol::control::{Control, Pool, Refused, Reply, Trigger, TriggeredBy};
 use crate::protocol::work::{FromWorker, Question, ToWorker};
 use crate::scheduler::core::{Effect, FileChange, Input};
 
@@ -427,4 +427,64 @@ fn ten_thousand_blocked_tasks_cost_the_one_that_may_run_nothing() {
     world.add(dag("free", "a"));
     world.trigger("free");
     assert_eq!(world.names(), ["a"]);
+}
+
+/// A DAG whose two tasks stand in pool `etl`.
+fn in_pool() -> crate::domain::dag::DagDefinition {
+    let mut definition = dag("pooled", "a b");
+    for task in &mut definition.tasks {
+        task.pool = crate::domain::ids::PoolName::new("etl").expect("a name");
+    }
+    definition
+}
+
+fn pool(slots: i32) -> Pool {
+    let name = crate::domain::ids::PoolName::new("etl").expect("a name");
+    Pool { name, slots, description: String::new(), include_deferred: false }
+}
+
+#[test]
+fn a_pool_that_is_made_or_grows_lets_in_at_once_who_waited_for_it() {
+    let mut world = World::new(settings());
+    world.add(in_pool());
+    world.trigger("pooled");
+    assert!(world.running.is_empty(), "there is no such pool yet");
+    let set = Reply::PoolSet { pool: pool(1).name };
+    assert_eq!(world.control(Control::SetPool(pool(1))), set);
+    assert_eq!(world.names(), ["a"]);
+    assert_eq!(world.control(Control::SetPool(pool(-1))), set);
+    assert_eq!(world.names(), ["a", "b"]);
+    assert_eq!(world.store.pools.len(), 2, "kept beside the default pool: {:?}", world.store.pools);
+}
+
+#[test]
+fn a_pool_that_is_deleted_lets_run_who_is_in_and_lets_nobody_in() {
+    let mut world = World::new(settings());
+    world.add(in_pool());
+    world.control(Control::SetPool(pool(1)));
+    world.trigger("pooled");
+    assert_eq!(world.control(Control::DeletePool { pool: pool(1).name }), Reply::PoolDeleted { pool: pool(1).name });
+    world.succeed(&["a"]);
+    assert!(world.running.is_empty());
+    assert_eq!(world.store.pools.len(), 1);
+    world.control(Control::SetPool(pool(1)));
+    world.succeed(&["b"]);
+    assert_eq!(world.run_state(1), RunState::Success);
+}
+
+#[test]
+fn a_pool_that_makes_no_sense_is_refused_and_the_default_pool_stays() {
+    let mut world = World::new(settings());
+    let refused = |reply| match reply {
+        Reply::Refused { why } => why.to_string(),
+        other => panic!("not refused: {other:?}"),
+    };
+    let default = crate::domain::ids::PoolName::default_pool();
+    let said = refused(world.control(Control::DeletePool { pool: default }));
+    assert!(said.starts_with("default_pool cannot be deleted"), "{said}");
+    let near = crate::domain::ids::PoolName::new("defaultpool").expect("a name");
+    let said = refused(world.control(Control::DeletePool { pool: near }));
+    assert_eq!(said, "Pool defaultpool does not exist: did you mean `default_pool`?");
+    assert!(refused(world.control(Control::SetPool(pool(-2)))).contains("-1 (no limit) or more"));
+    assert_eq!(world.store.pools.len(), 1);
 }

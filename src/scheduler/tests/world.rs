@@ -20,8 +20,9 @@ use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
 use crate::domain::trigger::TriggerRule;
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
+use crate::protocol::selection::Selection;
 use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
-use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, Settings, Ticket};
+use crate::scheduler::core::{Core, Effect, FileChange, Grant, History, Ids, Input, KnownRun, Settings, Ticket};
 use crate::scheduler::restore::{Unfinished, UnfinishedRun};
 use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRow, Write};
 
@@ -74,6 +75,8 @@ pub fn dag(id: &str, graph: &str) -> DagDefinition {
         max_active_tasks: Limit::from(16),
         max_active_tasks_scope: TaskLimitScope::AllRuns,
         dagrun_timeout: None,
+        fail_fast: false,
+        max_consecutive_failed_runs: None,
         is_paused_upon_creation: None,
         params: serde_json::Map::new(),
         template_searchpath: Vec::new(),
@@ -102,6 +105,7 @@ pub fn task(id: &str) -> TaskDefinition {
         execution_timeout: None,
         pool: PoolName::default_pool(),
         pool_slots: 1,
+        max_active_tis_per_dag: None,
         priority_weight: 1,
         weight_rule: WeightRule::Downstream,
         queue: QueueName::default_queue(),
@@ -157,11 +161,12 @@ impl ModelStore {
             Write::Worker(row) => {
                 self.workers.insert(row.id, row);
             }
-            Write::XCom(_)
-            | Write::ClearXComs { .. }
-            | Write::FileProblems { .. }
-            | Write::Pool(_)
-            | Write::CommandDone { .. } => {}
+            Write::Pool(row) => {
+                self.pools.retain(|pool| pool.name != row.name);
+                self.pools.push(row);
+            }
+            Write::DeletePool(name) => self.pools.retain(|pool| pool.name != name),
+            Write::XCom(_) | Write::ClearXComs { .. } | Write::FileProblems { .. } | Write::CommandDone { .. } => {}
         }
     }
 
@@ -203,7 +208,45 @@ impl ModelStore {
                 .filter(|run| run.run_type != crate::domain::run::RunType::Scheduled)
                 .filter_map(|run| Some((run.dag_id.clone(), run.logical_date?)))
                 .collect(),
+            recent: self.dags.values().flat_map(|dag| self.recent(dag)).collect(),
         }
+    }
+
+    /// The latest finished runs, as many as the DAG's newest version wants to know of.
+    fn recent(&self, dag: &DagRow) -> Vec<RunRow> {
+        let limit = self.versions[&(dag.dag_id.clone(), dag.version)].max_consecutive_failed_runs;
+        let mut runs: Vec<RunRow> =
+            self.runs.values().filter(|run| run.dag_id == dag.dag_id && run.state.is_finished()).cloned().collect();
+        runs.sort_by_key(|run| std::cmp::Reverse((run.run_after, run.key)));
+        runs.truncate(limit.map_or(0, |limit| limit.get() as usize));
+        runs
+    }
+
+    /// What the shell reads for a control about past runs.
+    pub fn history(&self, control: &Control) -> History {
+        let selection = match control {
+            Control::Trigger(_) | Control::Pause { .. } | Control::SetPool(_) | Control::DeletePool { .. } => {
+                return History::default();
+            }
+            Control::Clear(clear) => clear.selection.clone(),
+            Control::MarkTasks { selection, .. } => selection.clone(),
+            Control::MarkRun { dag, run_id, .. } => Selection::whole_run(dag.clone(), run_id.clone()),
+        };
+        let of_dag = || self.runs.values().filter(|run| run.dag_id == selection.dag);
+        let dates: Vec<Time> = of_dag()
+            .filter(|run| selection.run_ids().contains(&run.run_id))
+            .filter_map(|run| run.logical_date)
+            .collect();
+        let runs =
+            of_dag().filter(|run| selection.includes(&run.run_id, run.logical_date, &dates)).map(|row| KnownRun {
+                row: row.clone(),
+                dag: Some(compile(self.versions[&(row.dag_id.clone(), row.version)].clone())),
+                tasks: match row.state.is_finished() {
+                    true => self.tasks.values().filter(|task| task.run == row.key).cloned().collect(),
+                    false => Vec::new(),
+                },
+            });
+        History { runs: runs.collect(), ..History::default() }
     }
 
     pub fn task(&self, run: RunKey, task: &str) -> &TaskRow {
@@ -297,7 +340,8 @@ impl World {
     }
 
     pub fn control(&mut self, control: Control) -> Reply {
-        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history: History::default() });
+        let history = self.store.history(&control);
+        self.apply(Input::Control { ticket: Ticket::Caller(0), control, history });
         self.answers.pop().expect("every control is answered")
     }
 

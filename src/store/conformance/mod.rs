@@ -11,6 +11,7 @@ mod leaders;
 mod load;
 mod queries;
 mod rows;
+mod vault;
 
 use std::path::PathBuf;
 

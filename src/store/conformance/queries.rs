@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use crate::domain::ids::PoolName;
 use crate::domain::run::DataInterval;
 use crate::domain::state::{RunState, TaskState};
+use crate::protocol::selection::{RunRange, Selection};
 use crate::store::query::RunFilter;
 use crate::store::write::Write;
 
@@ -51,6 +52,36 @@ async fn runs_are_found_by_dag_state_date_and_age() {
         assert_eq!(bed.store.previous_run(&dag_id("a"), at(10)).await.expect("none"), None);
         assert_eq!(bed.store.dag_names().await.expect("names"), ["a", "b", "never_ran"]);
         assert_eq!(bed.store.dag(&dag_id("missing")).await.expect("none"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_runs_that_a_user_means_are_found_by_name_and_date_oldest_first() {
+    on_every_database(async |bed| {
+        let rows: Vec<_> = (1..=5)
+            .map(|n| {
+                let mut row = run(n, if n == 3 { "b" } else { "a" }, RunState::Success);
+                row.logical_date = (n < 5).then(|| at(n * 10));
+                row.clear_number = i32::try_from(n).expect("few");
+                row
+            })
+            .collect();
+        bed.write(rows.iter().cloned().map(Write::Run).collect()).await;
+        let named = Selection::whole_run(dag_id("a"), rows[1].run_id.clone());
+        let found = async |selection: &Selection| -> Vec<i64> {
+            let runs = bed.store.selected_runs(selection).await.expect("runs");
+            assert!(runs.iter().all(|run| rows.contains(run)), "as they were written");
+            runs.into_iter().map(|run| run.key.0).collect()
+        };
+        assert_eq!(found(&named).await, [2]);
+        assert_eq!(found(&Selection { past: true, ..named.clone() }).await, [1, 2]);
+        assert_eq!(found(&Selection { future: true, ..named.clone() }).await, [2, 4]);
+        let dates = |from, until| Selection { runs: RunRange::Dates { from, until }, ..named.clone() };
+        assert_eq!(found(&dates(Some(at(20)), None)).await, [2, 4]);
+        assert_eq!(found(&dates(None, None)).await, [1, 2, 4, 5], "one without a date too");
+        let undated = Selection { past: true, ..Selection::whole_run(dag_id("a"), rows[4].run_id.clone()) };
+        assert_eq!(found(&undated).await, [5]);
     })
     .await;
 }

@@ -50,6 +50,8 @@ pub fn definition(dag: &str) -> DagDefinition {
         max_active_tasks: Limit::Unlimited,
         max_active_tasks_scope: TaskLimitScope::EachRun,
         dagrun_timeout: None,
+        fail_fast: false,
+        max_consecutive_failed_runs: None,
         is_paused_upon_creation: None,
         params: serde_json::Map::new(),
         template_searchpath: Vec::new(),
@@ -99,6 +101,7 @@ pub fn run(key: i64, dag: &str, state: RunState) -> RunRow {
         queued_at: at(key),
         started_at: None,
         ended_at: None,
+        clear_number: 0,
     }
 }
 
@@ -259,11 +262,13 @@ async fn an_attempt_comes_back_in_every_state_it_can_have() {
             AttemptState::Done { dispatch, claim: None, outcome: Outcome::NeverStarted },
         ];
         let marks = [Mark::Success, Mark::Failed, Mark::Skipped].map(|mark| Wish::Mark { mark });
-        states.extend([Wish::Clear, Wish::Abandon].into_iter().chain(marks).map(|wish| AttemptState::Ending {
-            dispatch,
-            claim: claim(2),
-            wish,
-        }));
+        states.extend(
+            [Wish::Clear, Wish::Abandon, Wish::FailFast].into_iter().chain(marks).map(|wish| AttemptState::Ending {
+                dispatch,
+                claim: claim(2),
+                wish,
+            }),
+        );
         let outcomes = [
             Outcome::Success,
             Outcome::Failed { retryable: true },
@@ -343,7 +348,9 @@ async fn workers_pools_and_problems_come_back_as_they_went() {
         .await;
 
         assert_eq!(bed.store.workers().await.expect("workers"), [worker]);
-        assert_eq!(bed.store.pools().await.expect("pools"), [pool]);
+        assert_eq!(bed.store.pools().await.expect("pools").as_slice(), std::slice::from_ref(&pool));
+        bed.write(vec![Write::Pool(pool.clone()), Write::DeletePool(pool.name)]).await;
+        assert_eq!(bed.store.pools().await.expect("pools"), [], "the last word on a pool counts");
         let shown = |problem: &Problem| ImportError { file: "a.py".to_owned(), problem: problem.clone(), at: at(2) };
         assert_eq!(bed.store.import_errors().await.expect("problems"), [shown(&full), shown(&bare)]);
         bed.write(vec![problems(vec![bare.clone()])]).await;

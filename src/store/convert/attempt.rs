@@ -99,6 +99,7 @@ fn wish_word(wish: Wish) -> &'static str {
         Wish::Mark { mark: Mark::Failed } => "mark_failed",
         Wish::Mark { mark: Mark::Skipped } => "mark_skipped",
         Wish::Abandon => "abandon",
+        Wish::FailFast => "fail_fast",
     }
 }
 
@@ -109,6 +110,7 @@ fn wish_of(word: &str) -> Option<Wish> {
         Wish::Mark { mark: Mark::Failed },
         Wish::Mark { mark: Mark::Skipped },
         Wish::Abandon,
+        Wish::FailFast,
     ]
     .into_iter()
     .find(|wish| wish_word(*wish) == word)

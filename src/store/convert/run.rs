@@ -29,6 +29,7 @@ impl From<RunRow> for dag_run::Model {
             queued_at: micros(row.queued_at),
             started_at: maybe_micros(row.started_at),
             ended_at: maybe_micros(row.ended_at),
+            clear_number: row.clear_number,
         }
     }
 }
@@ -57,6 +58,7 @@ impl TryFrom<dag_run::Model> for RunRow {
             queued_at: reading.time(model.queued_at)?,
             started_at: reading.maybe_time(model.started_at)?,
             ended_at: reading.maybe_time(model.ended_at)?,
+            clear_number: model.clear_number,
             note: model.note,
             user: model.user,
         })

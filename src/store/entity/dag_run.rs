@@ -31,6 +31,7 @@ pub struct Model {
     pub queued_at: i64,
     pub started_at: Option<i64>,
     pub ended_at: Option<i64>,
+    pub clear_number: i32,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,7 @@
 
 pub mod attempt;
 pub mod command;
+pub mod connection;
 pub mod dag;
 pub mod dag_run;
 pub mod dag_version;
@@ -18,5 +19,6 @@ pub mod import_error;
 pub mod leader;
 pub mod pool;
 pub mod task_instance;
+pub mod variable;
 pub mod worker;
 pub mod xcom;

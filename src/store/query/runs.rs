@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, St
 use crate::domain::ids::{DagId, RunId, RunKey};
 use crate::domain::state::RunState;
 use crate::domain::time::Time;
+use crate::protocol::selection::{RunRange, Selection};
 use crate::store::convert::micros;
 use crate::store::entity::dag_run;
 use crate::store::error::StoreError;
@@ -54,6 +55,35 @@ impl Store {
             .filter(dag_run::Column::DagId.eq(dag.as_str()))
             .filter(dag_run::Column::RunId.eq(run_id.as_str()));
         self.read_one(query.one(&self.read).await)
+    }
+
+    /// The runs that a user means, oldest first.
+    pub async fn selected_runs(&self, selection: &Selection) -> Result<Vec<RunRow>, StoreError> {
+        let mut named = Vec::new();
+        for run_id in selection.run_ids() {
+            named.extend(self.run(&selection.dag, run_id).await?);
+        }
+        let dates: Vec<Time> = named.iter().filter_map(|run| run.logical_date).collect();
+        let bounds = match &selection.runs {
+            RunRange::Names { .. } if dates.is_empty() || !(selection.past || selection.future) => None,
+            RunRange::Names { .. } => Some((dates.iter().min().copied(), dates.iter().max().copied())),
+            RunRange::Dates { from, until } => Some((*from, *until)),
+        };
+        let mut runs = Vec::new();
+        if let Some((from, until)) = bounds {
+            let filter = RunFilter {
+                dag: Some(selection.dag.clone()),
+                from: from.filter(|_| !selection.past),
+                until: until.filter(|_| !selection.future),
+                ..RunFilter::default()
+            };
+            runs = self.runs(&filter).await?;
+        }
+        runs.retain(|run| !selection.run_ids().contains(&run.run_id));
+        runs.append(&mut named);
+        runs.retain(|run| selection.includes(&run.run_id, run.logical_date, &dates));
+        runs.sort_by_key(|run| (run.run_after, run.key));
+        Ok(runs)
     }
 
     pub async fn run_by_key(&self, key: RunKey) -> Result<Option<RunRow>, StoreError> {

@@ -19,6 +19,7 @@ use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
 use crate::domain::operator::Operator;
 use crate::domain::run::iso;
+use crate::domain::template::Lookups;
 use crate::domain::time::Time;
 use crate::protocol::task_channel::{Finish, FinishState, Start};
 use crate::protocol::work::{Environment, TaskMessage};
@@ -69,16 +70,18 @@ pub fn source(operator: &Operator) -> &'static str {
     }
 }
 
-/// Renders the templates and makes the process of one attempt.
+/// Renders the templates and makes the process of one attempt. Where `lookups` wants something
+/// afterwards, this is to be done again when it has it, whatever was returned.
 pub fn prepare(
     task: &TaskMessage,
     claim: Claim,
     now: Time,
     settings: &WorkerSettings,
     folders: &Rc<TempFolders>,
+    lookups: &Lookups,
 ) -> Result<Prepared, Unstartable> {
     let context = context(task);
-    let templates = Templates::new(&context);
+    let templates = Templates::new(&context, lookups);
     match &task.operator {
         Operator::Empty => Ok(Prepared::Nothing),
         Operator::Bash(bash) => {

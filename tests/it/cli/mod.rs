@@ -1,12 +1,16 @@
 //! The command line as people and scripts meet it: the real program, each test in a home of its own.
 
 mod configuration;
+mod connections;
 mod dags;
 mod database;
 mod node;
+mod pools;
 mod program;
 mod runs;
 mod tasks;
+mod values;
+mod variables;
 
 use std::path::Path;
 use std::process::Output;

@@ -160,6 +160,27 @@ async fn what_is_ended_before_it_started_never_starts() {
 }
 
 #[actix::test]
+async fn a_task_whose_template_waits_for_a_value_can_still_be_given_back() {
+    let mut world = World::new(1).await;
+    let marker = world.folder.path().join("started");
+    let claim = world.send_bash(&format!("touch {} # {{{{ var.value.rows }}}}", marker.display()));
+    let question = loop {
+        if let FromWorker::Asked { question, .. } = world.hear().await {
+            break question;
+        }
+    };
+    assert_eq!(question, Question::GetVariable { key: "rows".to_owned() });
+    world.worker.told.say(ToWorker::Terminate { claim, grace: Duration::ZERO });
+    let released = loop {
+        if let FromWorker::Released { claim, .. } = world.hear().await {
+            break claim;
+        }
+    };
+    assert_eq!(released, claim);
+    assert!(!marker.exists());
+}
+
+#[actix::test]
 async fn what_a_task_leaves_in_the_background_dies_but_may_finish_its_last_words() {
     let mut world = World::new(1).await;
     let pid_file = world.folder.path().join("pid");
@@ -269,7 +290,9 @@ send({"type": "finish", "state": "success"})
             FromWorker::Asked { seq, question, .. } => {
                 let answer = match &question {
                     Question::GetXCom { .. } => Answer::XCom { value: Some(json!(7)) },
-                    Question::SetXCom { .. } => Answer::Refused { why: "no".to_owned() },
+                    Question::SetXCom { .. } | Question::GetVariable { .. } | Question::GetConnection { .. } => {
+                        Answer::Refused { why: "no".to_owned() }
+                    }
                 };
                 questions.push(question);
                 world.worker.told.say(ToWorker::Values { claim, seq, answer });

@@ -10,7 +10,7 @@ import logging
 import sys
 
 from . import finder, imports, notes, problem, spec
-from .model import context as contexts
+from .model import context as contexts, store_values
 from .model.exceptions import (
     AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSkipException,
 )
@@ -20,6 +20,7 @@ RETURN_VALUE = "return_value"
 
 def run(start, channel):
     log_to_stdout()
+    store_values.use_channel(channel)
     finder.install()
     imports.use_folder(start["dags_folder"])
     try:

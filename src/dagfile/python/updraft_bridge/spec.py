@@ -36,6 +36,8 @@ def dag_spec(dag, path, folder):
         "max_active_runs": dag.max_active_runs,
         "concurrency" if dag.old_concurrency else "max_active_tasks": dag.max_active_tasks,
         "dagrun_timeout": seconds(dag.dagrun_timeout),
+        "fail_fast": True if dag.fail_fast else None,
+        "max_consecutive_failed_dag_runs": dag.max_consecutive_failed_dag_runs,
         "is_paused_upon_creation": dag.is_paused_upon_creation,
         "params": json_object(dag.params.dump(), "params of DAG `%s`" % dag.dag_id),
         "template_searchpath": [dag.template_searchpath] if isinstance(dag.template_searchpath, str)
@@ -63,6 +65,7 @@ def task_spec(task, path, folder):
         "execution_timeout": seconds(task.execution_timeout),
         "pool": task.pool,
         "pool_slots": unless(task.pool_slots, 1),
+        "max_active_tis_per_dag": task.max_active_tis_per_dag,
         "priority_weight": unless(task.priority_weight, 1),
         "weight_rule": str(task.weight_rule) if "weight_rule" in task._given else None,
         "queue": task.queue,

@@ -21,6 +21,8 @@ KNOWN = {
     "max_active_runs": None,
     "max_active_tasks": None,
     "dagrun_timeout": None,
+    "fail_fast": None,
+    "max_consecutive_failed_dag_runs": None,
     "is_paused_upon_creation": None,
     "template_searchpath": None,
     "doc_md": None,
@@ -29,9 +31,9 @@ KNOWN = {
     "dag_display_name": None,
 }
 SILENT_KNOWN = {
-    "default_view", "orientation", "access_control", "owner_links", "full_filepath", "auto_register", "fail_fast",
-    "fail_stop", "jinja_environment_kwargs", "template_undefined", "render_template_as_native_obj",
-    "user_defined_filters", "user_defined_macros", "sla_miss_callback", "max_consecutive_failed_dag_runs",
+    "default_view", "orientation", "access_control", "owner_links", "full_filepath", "auto_register",
+    "jinja_environment_kwargs", "template_undefined", "render_template_as_native_obj",
+    "user_defined_filters", "user_defined_macros", "sla_miss_callback",
     "rerun_with_latest_version", "disable_bundle_versioning", "deadline", "allowed_run_types", "has_on_success_callback",
     "has_on_failure_callback", "dag_id", "subdag",
 }
@@ -40,10 +42,9 @@ LATER_KNOWN = {
     "on_failure_callback": "is read but not called yet",
     "user_defined_filters": "is read but templates do not know them yet",
     "user_defined_macros": "is read but templates do not know them yet",
-    "fail_fast": "is read but has no effect yet",
-    "fail_stop": "is read but has no effect yet",
 }
-OLD = {"concurrency": "max_active_tasks", "schedule_interval": "schedule", "timetable": "schedule"}
+OLD = {"concurrency": "max_active_tasks", "schedule_interval": "schedule", "timetable": "schedule",
+       "fail_stop": "fail_fast"}
 
 # Every DAG made while a file loads, in order; and those that a `with` block or `@dag` used.
 made = []
@@ -98,6 +99,7 @@ class DAG:
         self.dagrun_timeout = duration("dagrun_timeout", self.dagrun_timeout)
         check_count("max_active_runs", self.max_active_runs)
         check_count("max_active_tasks", self.max_active_tasks)
+        check_count("max_consecutive_failed_dag_runs", self.max_consecutive_failed_dag_runs)
         for name in ("start_date", "end_date"):
             value = getattr(self, name) or self.default_args.get(name)
             if value is not None and not isinstance(value, (datetime.datetime, datetime.date, str)):

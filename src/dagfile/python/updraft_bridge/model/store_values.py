@@ -1,7 +1,6 @@
-"""Variables and connections, as far as the environment holds them.
+"""Variables and connections: of the node's environment, and, while a task runs, of Updraft's own store.
 
-Values that are kept in Updraft's own store come with a later version; until
-then the error of a missing one says so.
+While a DAG file is parsed nobody can be asked: then only the environment counts.
 """
 
 import json
@@ -12,6 +11,29 @@ from .exceptions import AirflowNotFoundException
 
 NOT_GIVEN = object()
 
+# The channel of the attempt that runs; None while a file is parsed.
+_channel = None
+
+
+def use_channel(channel):
+    global _channel
+    _channel = channel
+
+
+def from_environment(kind, name):
+    for prefix in ("UPDRAFT_", "AIRFLOW_"):
+        text = os.environ.get(prefix + kind + "_" + name.upper())
+        if text is not None:
+            return text
+    return None
+
+
+def nobody_to_ask(what, name, variable):
+    return (
+        "%s `%s` is not in the environment (%s), and what Updraft keeps is only there while a task runs: "
+        "ask for it inside a task, or in a template" % (what, name, variable)
+    )
+
 
 class Variable:
     def __init__(self, key=None, val=None, description=None):
@@ -19,16 +41,18 @@ class Variable:
 
     @classmethod
     def get(cls, key, default_var=NOT_GIVEN, deserialize_json=False, default=NOT_GIVEN):
-        text = os.environ.get("AIRFLOW_VAR_" + key.upper())
+        if _channel is not None:
+            text = _channel.ask({"type": "get_variable", "key": key})
+        else:
+            text = from_environment("VAR", key)
         if text is not None:
             return json.loads(text) if deserialize_json else text
         for fallback in (default, default_var):
             if fallback is not NOT_GIVEN:
                 return fallback
-        raise KeyError(
-            "variable `%s` does not exist: set AIRFLOW_VAR_%s in the node's environment "
-            "(variables kept by Updraft itself come with a later version)" % (key, key.upper())
-        )
+        if _channel is None:
+            raise KeyError(nobody_to_ask("variable", key, "AIRFLOW_VAR_" + key.upper()))
+        raise KeyError("variable `%s` does not exist: set it with `updraft variables set %s VALUE`" % (key, key))
 
     @classmethod
     def setdefault(cls, key, default, description=None, deserialize_json=False):
@@ -73,12 +97,17 @@ class Connection:
 
     @classmethod
     def get(cls, conn_id):
-        text = os.environ.get("AIRFLOW_CONN_" + conn_id.upper())
+        if _channel is not None:
+            parts = _channel.ask({"type": "get_connection", "conn_id": conn_id})
+            if parts is None:
+                raise AirflowNotFoundException(
+                    "connection `%s` does not exist: add it with `updraft connections add %s --conn-uri URI`"
+                    % (conn_id, conn_id)
+                )
+            return cls(conn_id=conn_id, **parts)
+        text = from_environment("CONN", conn_id)
         if text is None:
-            raise AirflowNotFoundException(
-                "connection `%s` does not exist: set AIRFLOW_CONN_%s in the node's environment "
-                "(connections kept by Updraft itself come with a later version)" % (conn_id, conn_id.upper())
-            )
+            raise AirflowNotFoundException(nobody_to_ask("connection", conn_id, "AIRFLOW_CONN_" + conn_id.upper()))
         if text.lstrip().startswith("{"):
             return cls(conn_id=conn_id, **json.loads(text))
         return cls(conn_id=conn_id, uri=text)
