@@ -136,6 +136,7 @@ impl CliError {
                 | NodeError::Client(_)
                 | NodeError::Worker(_)
                 | NodeError::WorkerVanished
+                | NodeError::SchedulerVanished
                 | NodeError::Deposed { .. }
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),

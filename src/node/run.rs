@@ -57,6 +57,11 @@ pub enum NodeError {
     /// It panicked: to leave as if all were well would hide that.
     #[error("the worker ended without a word, which is a fault of this program: please report it with the log above")]
     WorkerVanished,
+    /// The same of the scheduler.
+    #[error(
+        "the scheduler ended without a word, which is a fault of this program: please report it with the log above"
+    )]
+    SchedulerVanished,
     #[error("{0}")]
     Configuration(Problem),
     #[error("another scheduler took over this database ({holder}, epoch {epoch}): this node has stopped")]
@@ -125,7 +130,7 @@ impl Node {
     pub async fn until<S: Future<Output = ()>>(mut self, mut stop: impl FnMut() -> S) -> Result<(), NodeError> {
         let fate = tokio::select! {
             () = stop() => Ok(()),
-            ended = &mut self.deposed => Err(ended.map_or_else(|_| NodeError::Deposed { holder: String::new(), epoch: 0 }, why)),
+            ended = &mut self.deposed => Err(ended.map_or(NodeError::SchedulerVanished, why)),
             left = &mut self.worker_ended => return match left {
                 Ok(left) => left.map_err(NodeError::Worker),
                 Err(_) => Err(NodeError::WorkerVanished),
@@ -153,10 +158,8 @@ impl Node {
                 }
             }
         }
-        // A mailbox that has closed belongs to an actor that has stopped already.
-        let _ = self.scheduler.send(Stop).await;
-        fate?;
-        Ok(self.store.close().await?)
+        self.finish().await?;
+        fate
     }
 
     /// Ends the node now: what still runs is stopped.
@@ -167,6 +170,12 @@ impl Node {
         if let Ok(Err(error)) = (&mut self.worker_ended).await {
             tracing::warn!(%error, "the worker did not leave in peace");
         }
+        self.finish().await
+    }
+
+    /// The worker has left: the last commit, and the end.
+    async fn finish(self) -> Result<(), NodeError> {
+        // A mailbox that has closed belongs to an actor that has stopped already.
         let _ = self.scheduler.send(Stop).await;
         Ok(self.store.close().await?)
     }
@@ -179,7 +188,6 @@ impl Node {
 fn why(ended: Ended) -> NodeError {
     match ended {
         Ended::Deposed { current, holder } => NodeError::Deposed { holder, epoch: current.0 },
-        Ended::Store(error) => NodeError::Store(error),
     }
 }
 

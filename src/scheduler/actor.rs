@@ -76,8 +76,6 @@ pub struct Options {
 pub enum Ended {
     /// Another one leads now.
     Deposed { current: Epoch, holder: String },
-    /// The store can no longer be loaded.
-    Store(StoreError),
 }
 
 /// The actor.
