@@ -40,9 +40,20 @@ pub struct Home {
     runtime: Rc<Runtime>,
 }
 
+/// A process that ends with this value, whatever went wrong in between.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It has ended already when it was stopped properly.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A node that runs in a [`Home`]; killed when dropped.
 pub struct Node {
-    child: Child,
+    child: Guarded,
     log: PathBuf,
     client: Client,
     runtime: Rc<Runtime>,
@@ -100,11 +111,11 @@ impl Home {
     }
 
     /// Starts `updraft standalone`, without waiting for anything.
-    pub fn spawn(&self) -> Result<Child> {
+    fn spawn(&self) -> Result<Guarded> {
         let log = File::create(self.log())?;
         let mut command = self.command();
         command.arg("standalone").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Ok(command.spawn()?)
+        Ok(Guarded(command.spawn()?))
     }
 
     /// Starts `updraft standalone` and waits until it hears commands.
@@ -123,14 +134,14 @@ impl Home {
     }
 
     /// A node from its process, once its database is there.
-    pub fn attach(&self, child: Child) -> Result<Node> {
+    fn attach(&self, child: Guarded) -> Result<Node> {
         let client = self.runtime.block_on(Client::open(&self.settings()?))?;
         Ok(Node { child, log: self.log(), client, runtime: Rc::clone(&self.runtime) })
     }
 
     /// An error when the node has ended or taken too long.
-    pub fn check(&self, child: &mut Child, begun: Instant) -> Result<()> {
-        let ended = child.try_wait()?;
+    fn check(&self, child: &mut Guarded, begun: Instant) -> Result<()> {
+        let ended = child.0.try_wait()?;
         if ended.is_some() || begun.elapsed() > PATIENCE {
             return Err(format!("the node did not get ready ({ended:?}); {}", last_words(&self.log())).into());
         }
@@ -157,7 +168,7 @@ impl Home {
 
 impl Node {
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub fn store(&self) -> &Store {
@@ -179,7 +190,7 @@ impl Node {
             if let Some(found) = holds(self)? {
                 return Ok(found);
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.child.0.try_wait()? {
                 let words = last_words(&self.log);
                 return Err(
                     format!("the node ended with {status} while the benchmark waited for {what}; {words}").into()
@@ -266,25 +277,17 @@ impl Node {
 
     /// `kill -9`, and waits for the end of the process itself.
     pub fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.child.0.kill()?;
+        self.child.0.wait()?;
         Ok(())
     }
 
     /// TERM: the node drains and leaves.
     pub fn stop(mut self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("the node has no pid")?;
+        let pid = Pid::from_raw(i32::try_from(self.child.0.id())?).ok_or("the node has no pid")?;
         kill_process(pid, Signal::TERM)?;
-        let status = self.child.wait()?;
+        let status = self.child.0.wait()?;
         if status.success() { Ok(()) } else { Err(format!("the node ended with {status} when asked to stop").into()) }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It has ended already when it was stopped properly.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
