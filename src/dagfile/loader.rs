@@ -89,7 +89,7 @@ impl Loader {
     }
 
     /// Reads the files and gives their results in path order. Files that take longer
-    /// than [`PATIENCE`] hold nobody up: theirs come from [`more`](Self::more).
+    /// than a second hold nobody up: theirs come from [`more`](Self::more).
     ///
     /// Of two files that define the same DAG the one known first keeps it; of
     /// two new ones the first in path order gets it. The other's DAG is left out
