@@ -38,9 +38,9 @@ impl Level {
 
 /// The log of one attempt.
 pub struct TaskLog {
-    path: PathBuf,
-    /// `None`: it could not be opened.
-    file: Option<File>,
+    base: PathBuf,
+    relative: String,
+    sink: Sink,
     /// Lines on their way to the file, in one write.
     buffer: Vec<u8>,
     lines: Lines,
@@ -52,6 +52,15 @@ pub struct TaskLog {
     said_that_it_fails: bool,
 }
 
+/// The file behind the log.
+enum Sink {
+    /// Made with the first write: a new folder costs about as much as asking for the process, which
+    /// therefore comes first.
+    NotYet,
+    Open(File),
+    Lost,
+}
+
 #[derive(Default)]
 struct Dropped {
     lines: u64,
@@ -59,12 +68,12 @@ struct Dropped {
 }
 
 impl TaskLog {
-    /// Opens (or goes on with) the log at `relative` under `base`. `bound` is the most bytes of task output; 0 is none.
-    pub fn open(base: &Path, relative: &str, bound: u64) -> Self {
-        let path = base.join(relative);
-        let mut log = Self {
-            path,
-            file: None,
+    /// The log at `relative` under `base`, new or gone on with. `bound` is the most bytes of task output; 0 is none.
+    pub fn new(base: &Path, relative: &str, bound: u64) -> Self {
+        Self {
+            base: base.to_owned(),
+            relative: relative.to_owned(),
+            sink: Sink::NotYet,
             buffer: Vec::with_capacity(1024),
             lines: Lines::default(),
             mask: Mask::default(),
@@ -72,12 +81,7 @@ impl TaskLog {
             bound,
             dropped: Dropped::default(),
             said_that_it_fails: false,
-        };
-        match open(&log.path, relative) {
-            Ok(file) => log.file = Some(file),
-            Err(error) => log.failed(&error),
         }
-        log
     }
 
     /// From now on these texts are not written.
@@ -141,11 +145,32 @@ impl TaskLog {
         if self.buffer.is_empty() {
             return;
         }
-        let written = self.file.as_mut().map(|file| file.write_all(&self.buffer));
+        let written = self.file().map_or(Ok(()), |(file, buffer)| file.write_all(buffer));
         self.buffer.clear();
-        if let Some(Err(error)) = written {
+        if let Err(error) = written {
             self.failed(&error);
         }
+    }
+
+    /// The file, and what is to be written to it; `None` when it could not be opened.
+    fn file(&mut self) -> Option<(&mut File, &[u8])> {
+        if let Sink::NotYet = self.sink {
+            self.sink = match open(&self.path(), &self.relative) {
+                Ok(file) => Sink::Open(file),
+                Err(error) => {
+                    self.failed(&error);
+                    Sink::Lost
+                }
+            };
+        }
+        match &mut self.sink {
+            Sink::Open(file) => Some((file, &self.buffer)),
+            Sink::NotYet | Sink::Lost => None,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.base.join(&self.relative)
     }
 
     fn write_lines(
@@ -197,7 +222,7 @@ impl TaskLog {
     fn failed(&mut self, error: &io::Error) {
         if !self.said_that_it_fails {
             self.said_that_it_fails = true;
-            tracing::error!(log = %self.path.display(), %error, "cannot write a task's log, the task goes on without");
+            tracing::error!(log = %self.path().display(), %error, "cannot write a task's log, the task goes on without");
         }
     }
 }
@@ -234,7 +259,7 @@ mod tests {
 
     fn written(bound: u64, feed: impl FnOnce(&mut TaskLog)) -> String {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut log = TaskLog::open(folder.path(), "a/b/attempt=1.log", bound);
+        let mut log = TaskLog::new(folder.path(), "a/b/attempt=1.log", bound);
         feed(&mut log);
         log.flush();
         fs::read_to_string(folder.path().join("a/b/attempt=1.log")).expect("written")
@@ -287,15 +312,15 @@ mod tests {
     #[test]
     fn a_log_is_its_owners_and_stays_in_its_folder() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(TaskLog::open(folder.path(), "a/b.log", 0));
+        assert!(TaskLog::new(folder.path(), "a/b.log", 0).file().is_some());
         let mode = |path: &str| fs::metadata(folder.path().join(path)).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode("a"), mode("a/b.log")), (0o700, 0o600));
-        assert!(TaskLog::open(folder.path(), "../b.log", 0).file.is_none());
+        assert!(TaskLog::new(folder.path(), "../b.log", 0).file().is_none());
     }
 
     #[test]
     fn a_full_disk_does_not_stop_the_task() {
-        let mut log = TaskLog::open(Path::new("/dev"), "full", 0);
+        let mut log = TaskLog::new(Path::new("/dev"), "full", 0);
         log.output(at(), "bash", b"x\n");
         log.flush();
         assert!(log.said_that_it_fails);

@@ -136,7 +136,7 @@ impl Slot {
     /// Runs the attempt to its end.
     pub async fn run(mut self) {
         let mut log =
-            TaskLog::open(&self.settings.base_log_folder, &self.task.log_path, self.settings.max_task_log_bytes);
+            TaskLog::new(&self.settings.base_log_folder, &self.task.log_path, self.settings.max_task_log_bytes);
         let source = operator::source(&self.task.operator);
         let title = format!(
             "Attempt {} of {}: task {}, operator {source}, worker {}",
