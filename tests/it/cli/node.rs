@@ -94,3 +94,23 @@ impl Home {
         said.talk
     }
 }
+
+#[test]
+fn a_cleared_task_runs_again_after_a_preview() {
+    let home = Home::new();
+    let _node = Node::start(&home);
+    home.out(&["dags", "unpause", "on_demand"]);
+    home.out(&["dags", "trigger", "on_demand", "-r", "one", "-l", "2026-01-31"]);
+    until("the run ends", || home.out(&["dags", "state", "on_demand", "one"]) == "success\n");
+    let mut clear = vec!["tasks", "clear", "on_demand", "-s", "2026-01-31", "-e", "2026-01-31", "-t", "^say$"];
+    // Without a terminal to ask on, nothing is cleared.
+    home.failure(2, &clear);
+    assert_eq!(home.out(&["dags", "state", "on_demand", "one"]), "success\n");
+    clear.push("-y");
+    home.out(&clear);
+    until("it runs a second time", || {
+        home.out(&["tasks", "logs", "on_demand", "say", "one", "--try", "1"]).contains("the word is hello")
+            && home.out(&["dags", "state", "on_demand", "one"]) == "success\n"
+            && home.out(&["tasks", "logs", "on_demand", "say", "one"]).contains("Attempt 2 of 2")
+    });
+}

@@ -31,6 +31,7 @@ const COMMANDS: &[&str] = &[
     "dags test",
     "dags next-execution",
     "dags schema",
+    "tasks clear",
     "tasks list",
     "tasks test",
     "tasks state",
