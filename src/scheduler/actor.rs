@@ -166,16 +166,9 @@ impl Scheduler {
         let mut writer = self.writer.take().expect("nothing commits before the actor starts");
         let result = writer.commit(self.epoch, writes).await;
         self.writer = Some(writer);
-        match result {
-            Ok(()) => {
-                self.say(after);
-                Ok(())
-            }
-            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
-            Err(refused @ (CommitError::Conflict { .. } | CommitError::Refused(_))) => {
-                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
-            }
-        }
+        result.map_err(|error| error.for_giving_up(self.store.describe()))?;
+        self.say(after);
+        Ok(())
     }
 
     pub(super) fn gather(&mut self, input: Input, ctx: &mut Context<Self>) {

@@ -31,13 +31,8 @@ impl Interlude {
     /// Lets the core react and commits what it says.
     pub async fn apply(&mut self, input: Input) -> Result<(), StoreError> {
         let (writes, _) = split(self.core.apply(Utc::now(), input));
-        match self.writer.commit(self.epoch, writes).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
-            Err(refused @ (CommitError::Conflict { .. } | CommitError::Refused(_))) => {
-                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
-            }
-        }
+        let committed = self.writer.commit(self.epoch, writes).await;
+        committed.map_err(|error| error.for_giving_up(self.store.describe()))
     }
 
     /// Every command that waits is answered.
@@ -61,10 +56,7 @@ impl Interlude {
         match self.writer.resign_leadership(self.epoch).await {
             // Whoever took over meanwhile holds a lease of its own.
             Ok(()) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(CommitError::Aborted(error) | CommitError::Unknown(error)) => Err(error),
-            Err(CommitError::Refused(refused)) => {
-                Err(StoreError::Failed { database: self.store.describe(), detail: refused.to_string() })
-            }
+            Err(error) => Err(error.for_giving_up(self.store.describe())),
         }
     }
 }

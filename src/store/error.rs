@@ -79,6 +79,18 @@ pub enum CommitError {
     Unknown(StoreError),
 }
 
+impl CommitError {
+    /// For whoever commits once and gives up: every way in which it was not written, as one error of the store.
+    pub fn for_giving_up(self, database: String) -> StoreError {
+        match self {
+            Self::Aborted(error) | Self::Unknown(error) => error,
+            refused @ (Self::Conflict { .. } | Self::Refused(_)) => {
+                StoreError::Failed { database, detail: refused.to_string() }
+            }
+        }
+    }
+}
+
 /// A rule that a commit would have broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
