@@ -18,7 +18,8 @@
 //! ([`scheduler::core`]) decides and returns effects; the Scheduler actor commits
 //! them in one guarded transaction and only then speaks. The [`executor`] hands the
 //! task to a [`worker`] slot, whose companion process starts it; the report comes
-//! back and releases, in the same step, whatever waited for it.
+//! back and releases, in the same step, whatever waited for it. What needs neither
+//! Bash nor Python is done by this very program as such a process ([`operator`]).
 //!
 //! # What holds everywhere
 //! - Nothing is said before its commit, and every commit checks the leader's epoch.
@@ -34,12 +35,14 @@
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod dagfile;
 pub mod domain;
 pub mod executor;
 pub mod node;
+pub mod operator;
 pub mod protocol;
 pub mod scheduler;
 pub mod store;

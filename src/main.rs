@@ -8,5 +8,8 @@ fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|word| word == "companion") {
         return updraft::worker::companion::main();
     }
+    if arguments.get(1).is_some_and(|word| word == updraft::worker::NATIVE_WORD) {
+        return updraft::operator::main();
+    }
     updraft::cli::main(arguments)
 }

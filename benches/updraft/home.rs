@@ -228,7 +228,13 @@ impl Node {
             | Reply::PoolSet { .. }
             | Reply::PoolDeleted { .. }
             | Reply::Touched { .. }
-            | Reply::RunMarked { .. } => Err("a trigger was answered like something else".into()),
+            | Reply::RunMarked { .. }
+            | Reply::BackfillCreated(_)
+            | Reply::BackfillChanged { .. }
+            | Reply::DagDeleted { .. }
+            | Reply::Explained { .. }
+            | Reply::DagExplained { .. }
+            | Reply::Cleaned { .. } => Err("a trigger was answered like something else".into()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use chrono::Utc;
 use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::dagfile::lower::instant;
 use crate::dagfile::written::Date;
+use crate::domain::ids::DagId;
 use crate::domain::state::RunState;
 use crate::domain::time::Time;
 
@@ -35,11 +37,42 @@ pub struct DagSource {
 }
 
 impl DagSource {
+    pub fn of_subdir(subdir: Option<String>) -> Self {
+        Self { subdir, bundle_name: Vec::new() }
+    }
+
     pub fn say(&self, session: &mut Session) {
         let given = [("-S/--subdir", self.subdir.is_some()), ("-B/--bundle-name", !self.bundle_name.is_empty())];
         for (flag, _) in given.into_iter().filter(|(_, given)| *given) {
             session.say(format_args!("{flag} has no effect here: the one DAGs folder is `[core] dags_folder`"));
         }
+    }
+}
+
+/// One run of one DAG.
+#[derive(Clone, Debug, Args)]
+pub struct NamedRun {
+    pub dag_id: DagId,
+    /// The run's id or its logical date.
+    #[arg(value_name = "DATE/RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub source: DagSource,
+}
+
+/// When a test run pretends to be.
+#[derive(Clone, Debug, Args)]
+pub struct TestDate {
+    /// The logical date; without it the present instant.
+    #[arg(value_name = "DATE")]
+    logical_date: Option<WrittenDate>,
+    #[command(flatten)]
+    pub source: DagSource,
+}
+
+impl TestDate {
+    pub fn at(&self, timezone: Tz) -> Time {
+        self.logical_date.map_or_else(Utc::now, |date| date.at(timezone))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::Era;
 use crate::domain::connection::{Connection, normal_type};
 use crate::domain::ids::ConnectionId;
 use crate::domain::problem::suggestion;
-use crate::domain::secret::{MASK, masked};
+use crate::domain::secret::{MASK, Sensitive, masked};
 use crate::store::Vault;
 
 use super::arguments::Output;
@@ -219,7 +219,7 @@ fn hidden(connection: &Connection) -> Connection {
         hidden.password = Some(MASK.to_owned());
     }
     hidden.extra = connection.extra.as_ref().map(|_| match connection.extra_object() {
-        Some(extra) => masked(&Value::Object(extra)).to_string(),
+        Some(extra) => masked(&Sensitive::default(), &Value::Object(extra)).to_string(),
         None => MASK.to_owned(),
     });
     hidden

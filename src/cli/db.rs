@@ -1,6 +1,10 @@
 //! `updraft db …`: the tables of the database.
 
+mod clean;
+mod shell;
+
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 
@@ -30,6 +34,17 @@ enum DbAction {
     /// Prove that the database can be reached and that its tables fit.
     #[command(after_help = "Example:\n  updraft db check && updraft scheduler")]
     Check,
+    /// Wait until the tables have the shape that this version needs.
+    #[command(after_help = "Example:\n  updraft db check-migrations -t 60 && updraft scheduler")]
+    CheckMigrations(CheckMigrations),
+    /// Open the database with its own client: sqlite3, psql or mysql.
+    #[command(after_help = "Example:\n  updraft db shell")]
+    Shell,
+    /// Remove what ended long ago; nothing that is unfinished, and no DAG's newest run.
+    #[command(
+        after_help = "Examples:\n  updraft db clean --clean-before-timestamp 2026-01-01 --dry-run\n  updraft db clean --clean-before-timestamp 2026-01-01 --yes\n  updraft db clean --clean-before-timestamp 2026-01-01 --tables xcom,task_instance_history"
+    )]
+    Clean(clean::Clean),
     /// Remove everything that is recorded: DAGs, runs, tasks, XComs.
     #[command(after_help = "Example:\n  updraft db reset --yes")]
     Reset(Reset),
@@ -42,6 +57,16 @@ struct Reset {
     yes: bool,
 }
 
+#[derive(Clone, Debug, Args)]
+struct CheckMigrations {
+    /// How many seconds to wait.
+    #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 60)]
+    migration_wait_timeout: u64,
+}
+
+/// How often the tables are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 impl DbCommand {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
         match self.action {
@@ -51,6 +76,9 @@ impl DbCommand {
                 Ok(writeln!(session.out, "Database migration done!")?)
             }
             DbAction::Check => check(session).await,
+            DbAction::CheckMigrations(check) => check.run(session).await,
+            DbAction::Shell => shell::open(session),
+            DbAction::Clean(clean) => clean.run(session).await,
             DbAction::Reset(reset) => reset.run(session).await,
         }
     }
@@ -66,6 +94,26 @@ async fn init(session: &mut Session) -> Result<(), CliError> {
 async fn migrate(session: &mut Session) -> Result<(), CliError> {
     let config = session.config()?;
     Ok(open_store(config.settings(), Tables::Migrate).await?.close().await?)
+}
+
+impl CheckMigrations {
+    async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let config = session.config()?;
+        let options = OpenOptions { create: false, ..translate::store(config.settings()) };
+        let begun = Instant::now();
+        let patience = Duration::from_secs(self.migration_wait_timeout);
+        let store = Store::open(&options).await?;
+        loop {
+            match store.check().await {
+                Ok(()) => break,
+                Err(error) if begun.elapsed() >= patience => return Err(error.into()),
+                Err(error) => session.say(format_args!("waiting: {error}")),
+            }
+            tokio::time::sleep(LOOK_EVERY.min(patience.saturating_sub(begun.elapsed()))).await;
+        }
+        store.close().await?;
+        Ok(writeln!(session.out, "All migrations are applied.")?)
+    }
 }
 
 async fn check(session: &mut Session) -> Result<(), CliError> {

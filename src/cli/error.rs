@@ -159,6 +159,10 @@ impl CliError {
                 | Refused::RunExists { .. }
                 | Refused::LogicalDateTaken { .. }
                 | Refused::DefaultPool { .. }
+                | Refused::BackfillNotFound { .. }
+                | Refused::BackfillActive { .. }
+                | Refused::BackfillOver { .. }
+                | Refused::TaskRuns { .. }
                 | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// Airflow's word, and what does its job here.
-const FOREIGN: [(&str, &str); 10] = [
+const FOREIGN: [(&str, &str); 8] = [
     ("webserver", "`updraft standalone` serves what there is to see"),
     ("api-server", "`updraft standalone` serves what there is to see"),
     ("dag-processor", "the scheduler reads DAG files itself: `updraft scheduler`"),
@@ -11,8 +11,6 @@ const FOREIGN: [(&str, &str); 10] = [
     ("celery", "worker nodes over a message broker are not built yet; `updraft scheduler` runs tasks itself"),
     ("users", "there are no users yet: nothing is served but a health page on loopback"),
     ("roles", "there are no users yet: nothing is served but a health page on loopback"),
-    ("backfill", "backfills are not built yet; a DAG with `catchup: true` makes up for its past when it is unpaused"),
-    ("jobs", "`updraft db check` looks at the database; a node's health is at http://HOST:PORT/health"),
     ("providers", "Python operators of providers need no command here"),
 ];
 

@@ -8,6 +8,8 @@
 //! Nothing here decides what happens to a run: wishes go to the scheduler as controls.
 
 mod arguments;
+mod assets;
+mod backfill;
 mod cheat_sheet;
 mod completion;
 pub mod config;
@@ -17,13 +19,16 @@ mod db;
 pub mod error;
 mod foreign;
 mod info;
+mod jobs;
 mod lookup;
 mod node;
+mod notifications;
 pub mod output;
 mod pools;
 mod progress;
 mod rotate;
 mod session;
+mod simulate;
 mod tail;
 mod tasks;
 mod variables;
@@ -74,7 +79,12 @@ enum Command {
     Scheduler(node::Scheduler),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
+    #[command(visible_alias = "datasets")]
+    Assets(assets::AssetsCommand),
+    Backfill(backfill::BackfillCommand),
+    Jobs(jobs::JobsCommand),
     Pools(pools::PoolsCommand),
+    Notifications(notifications::NotificationsCommand),
     Variables(variables::VariablesCommand),
     Connections(connections::ConnectionsCommand),
     Db(db::DbCommand),
@@ -84,6 +94,11 @@ enum Command {
     )]
     RotateFernetKey,
     Config(config::ConfigCommand),
+    /// Show what would happen in the next days: runs, queues, missed deadlines and busy slots, within seconds.
+    #[command(
+        after_help = "Examples:\n  updraft simulate etl reports --days 30 --slots 4 --fail 2%\n  updraft simulate --all --from 2026-01-01 --pool etl=4 --svg january.svg\n  updraft simulate on_demand --runs 10 --duration 30s --duration load=5m -o json"
+    )]
+    Simulate(simulate::Simulate),
     /// Print the version.
     #[command(after_help = "Example:\n  updraft version")]
     Version,
@@ -152,10 +167,15 @@ impl Command {
             Self::Scheduler(scheduler) => scheduler.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
+            Self::Assets(assets) => block_on(assets.run(session)),
+            Self::Backfill(backfill) => block_on(backfill.run(session)),
+            Self::Jobs(jobs) => block_on(jobs.run(session)),
             Self::Pools(pools) => block_on(pools.run(session)),
+            Self::Notifications(notifications) => block_on(notifications.run(session)),
             Self::Variables(variables) => block_on(variables.run(session)),
             Self::Connections(connections) => block_on(connections.run(session)),
             Self::Db(db) => block_on(db.run(session)),
+            Self::Simulate(simulate) => block_on(simulate.run(session)),
             Self::RotateFernetKey => block_on(rotate::run(session)),
             Self::Config(command) => {
                 let config = session.config()?;

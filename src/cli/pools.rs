@@ -98,7 +98,13 @@ impl PoolsCommand {
                     | Reply::Paused { .. }
                     | Reply::PoolSet { .. }
                     | Reply::Touched { .. }
-                    | Reply::RunMarked { .. } => Err(other_answer()),
+                    | Reply::RunMarked { .. }
+                    | Reply::BackfillCreated(_)
+                    | Reply::BackfillChanged { .. }
+                    | Reply::DagDeleted { .. }
+                    | Reply::Explained { .. }
+                    | Reply::DagExplained { .. }
+                    | Reply::Cleaned { .. } => Err(other_answer()),
                 }
             }
             PoolsAction::Import { file } => import(session, &client, &file).await,
@@ -115,7 +121,13 @@ async fn set(session: &Session, client: &Client, pool: Pool) -> Result<(), CliEr
         | Reply::Paused { .. }
         | Reply::PoolDeleted { .. }
         | Reply::Touched { .. }
-        | Reply::RunMarked { .. } => Err(other_answer()),
+        | Reply::RunMarked { .. }
+        | Reply::BackfillCreated(_)
+        | Reply::BackfillChanged { .. }
+        | Reply::DagDeleted { .. }
+        | Reply::Explained { .. }
+        | Reply::DagExplained { .. }
+        | Reply::Cleaned { .. } => Err(other_answer()),
     }
 }
 

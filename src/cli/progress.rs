@@ -41,7 +41,7 @@ impl Progress {
                 }
             }
             // The end of the run is told with its table, and the DAG itself is no news.
-            Change::Run { .. } | Change::Dag { .. } => {}
+            Change::Run { .. } | Change::Dag { .. } | Change::Notification { .. } | Change::DeadlineMissed { .. } => {}
         }
     }
 

@@ -55,7 +55,7 @@ pub use settings::{
     PythonRunner, Scheduler, Settings, SqliteSynchronous, Workers,
 };
 pub use table::KEYS;
-pub use times::{Times, TimesViolation};
+pub use times::{RECONNECT_BACKOFF, Times, TimesViolation};
 pub use value::DefaultSchedule;
 
 /// The key that was probably meant by one that does not exist.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub workers: Workers,
     pub logging: Logging,
     pub api: Api,
+    pub email: Email,
+    pub smtp: Smtp,
 }
 
 /// `[core]`. Counts are as written: 0 is no limit where the key says so.
@@ -58,6 +60,10 @@ pub struct Core {
     pub default_task_weight_rule: WeightRule,
     pub default_pool_task_slot_count: u32,
     pub infra_retries: u32,
+    pub dag_run_conf_overrides_params: bool,
+    pub hide_sensitive_var_conn_fields: bool,
+    pub sensitive_var_conn_names: Vec<String>,
+    pub max_map_length: u32,
     /// Keys of the encryption at rest, separated by commas; empty: they are in a file of the home folder.
     pub fernet_key: Secret,
     #[serde(deserialize_with = "seconds")]
@@ -106,6 +112,32 @@ pub struct Scheduler {
     pub leader_silent: Duration,
     #[serde(deserialize_with = "seconds")]
     pub amqp_heartbeat: Duration,
+}
+
+/// `[email]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct Email {
+    pub default_email_on_failure: bool,
+    pub default_email_on_retry: bool,
+    /// A file with a template; empty: Airflow's subject.
+    pub subject_template: String,
+    /// A file with a template; empty: Airflow's text.
+    pub html_content_template: String,
+    /// Empty: `smtp_mail_from`.
+    pub from_email: String,
+}
+
+/// `[smtp]`: where mail goes that names no connection.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Smtp {
+    pub smtp_host: String,
+    pub smtp_port: u16,
+    pub smtp_starttls: bool,
+    pub smtp_ssl: bool,
+    /// Empty: none is needed.
+    pub smtp_user: String,
+    pub smtp_password: Secret,
+    pub smtp_mail_from: String,
 }
 
 /// `[dag_processor]`
@@ -157,6 +189,12 @@ pub struct Workers {
     pub claim_resend: Duration,
     #[serde(deserialize_with = "seconds")]
     pub claim_wait_max: Duration,
+    pub callbacks_at_once: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub callback_timeout: Duration,
+    pub callback_retries: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub callback_retry_delay: Duration,
     #[serde(deserialize_with = "seconds")]
     pub long_task_after: Duration,
     #[serde(deserialize_with = "seconds")]
@@ -177,6 +215,8 @@ pub struct Logging {
 pub struct Api {
     pub host: String,
     pub port: u16,
+    /// Empty: made of the host's name and the port.
+    pub base_url: String,
 }
 
 /// How `.airflowignore` is written.

@@ -35,17 +35,16 @@ pub static KEYS: &[Key] = &[
     Key::new("core", "dag_discovery_safe_mode", Kind::Bool).since("Airflow 1.10"),
     Key::new("core", "dag_ignore_file_syntax", Kind::Words(&["glob", "regexp"])).since("Airflow 2.3.0"),
     Key::new("core", "dagbag_import_timeout", Kind::Seconds).since("Airflow 1.10"),
+    Key::new("core", "installation", Kind::Text).since("updraft 0.1").later(),
     Key::new("core", "internal_secret", Kind::Text).since("updraft 0.1").later().sensitive(),
     Key::new("core", "fernet_key", Kind::Text).since("Airflow 1.10").sensitive(),
-    Key::new("core", "max_map_length", Kind::Count).since("Airflow 2.3.0").later(),
-    Key::new("core", "dag_run_conf_overrides_params", Kind::Bool).since("Airflow 1.10").later(),
+    Key::new("core", "max_map_length", Kind::Count).since("Airflow 2.3.0"),
+    Key::new("core", "dag_run_conf_overrides_params", Kind::Bool).since("Airflow 1.10"),
     Key::new("core", "hide_sensitive_var_conn_fields", Kind::Bool)
         .since("Airflow 2.1.0")
-        .later()
         .formerly(&[("admin", "hide_sensitive_variable_fields")]),
     Key::new("core", "sensitive_var_conn_names", Kind::List)
         .since("Airflow 2.1.0")
-        .later()
         .formerly(&[("admin", "sensitive_variable_fields")]),
     Key::new("core", "test_connection", Kind::Words(&["Disabled", "Enabled", "Hidden"])).since("Airflow 2.7.0").later(),
     Key::new("core", "xcom_backend", Kind::Text).since("Airflow 1.10").without_effect(),
@@ -194,10 +193,21 @@ pub static KEYS: &[Key] = &[
     Key::new("celery", "celery_config_options", Kind::Text).since("Airflow 1.10").without_effect(),
     Key::new("celery", "extra_celery_config", Kind::Text).since("Airflow 2.6.0").without_effect(),
     // [celery_broker_transport_options]
-    Key::new("celery_broker_transport_options", "visibility_timeout", Kind::Seconds).since("Airflow 1.10").later(),
+    Key::new("celery_broker_transport_options", "socket_connect_timeout", Kind::Seconds).since("updraft 0.1").later(),
+    Key::new("celery_broker_transport_options", "queue_type", Kind::Words(&["classic", "quorum"]))
+        .since("updraft 0.1")
+        .later(),
+    Key::new("celery_broker_transport_options", "publish_window", Kind::AtLeastOne).since("updraft 0.1").later(),
+    Key::new("celery_broker_transport_options", "log_queue_length", Kind::AtLeastOne).since("updraft 0.1").later(),
+    Key::new("celery_broker_transport_options", "dead_letter_queue_length", Kind::AtLeastOne)
+        .since("updraft 0.1")
+        .later(),
+    Key::new("celery_broker_transport_options", "visibility_timeout", Kind::Seconds)
+        .since("Airflow 1.10")
+        .without_effect(),
     Key::new("celery_broker_transport_options", "sentinel_kwargs", Kind::Text)
         .since("Airflow 2.7.6")
-        .later()
+        .without_effect()
         .sensitive(),
     // [workers]
     Key::new("workers", "kill_grace", Kind::Seconds).since("updraft 0.1"),
@@ -210,6 +220,10 @@ pub static KEYS: &[Key] = &[
     Key::new("workers", "claim_wait_max", Kind::Seconds).since("updraft 0.1"),
     Key::new("workers", "long_task_after", Kind::Seconds).since("updraft 0.1"),
     Key::new("workers", "amqp_heartbeat", Kind::Seconds).since("updraft 0.1"),
+    Key::new("workers", "callbacks_at_once", Kind::AtLeastOne).since("updraft 0.1"),
+    Key::new("workers", "callback_timeout", Kind::Seconds).since("updraft 0.1"),
+    Key::new("workers", "callback_retries", Kind::Count).since("updraft 0.1"),
+    Key::new("workers", "callback_retry_delay", Kind::Seconds).since("updraft 0.1"),
     Key::new("workers", "min_heartbeat_interval", Kind::Seconds).since("Airflow 3.0.0").without_effect(),
     Key::new("workers", "max_failed_heartbeats", Kind::Count).since("Airflow 3.0.0").without_effect(),
     Key::new("workers", "missing_dag_retries", Kind::Count).since("Airflow 3.1.0").without_effect(),
@@ -246,7 +260,7 @@ pub static KEYS: &[Key] = &[
     // [api]
     Key::new("api", "host", Kind::Text).since("Airflow 3.0.0").formerly(&[("webserver", "web_server_host")]),
     Key::new("api", "port", Kind::Port).since("Airflow 3.0.0").formerly(&[("webserver", "web_server_port")]),
-    Key::new("api", "base_url", Kind::Text).since("Airflow 3.0.0").later().formerly(&[("webserver", "base_url")]),
+    Key::new("api", "base_url", Kind::Text).since("Airflow 3.0.0").formerly(&[("webserver", "base_url")]),
     Key::new("api", "secret_key", Kind::Text)
         .since("Airflow 3.0.0")
         .later()
@@ -306,15 +320,17 @@ pub static KEYS: &[Key] = &[
     // [sentry]
     Key::new("sentry", "sentry_dsn", Kind::Text).since("Airflow 1.10.6").later().sensitive(),
     // [email]
-    Key::new("email", "default_email_on_failure", Kind::Bool).since("Airflow 2.0.0").later(),
-    Key::new("email", "default_email_on_retry", Kind::Bool).since("Airflow 2.0.0").later(),
-    Key::new("email", "from_email", Kind::Text).since("Airflow 2.2.4").later(),
+    Key::new("email", "default_email_on_failure", Kind::Bool).since("Airflow 2.0.0"),
+    Key::new("email", "default_email_on_retry", Kind::Bool).since("Airflow 2.0.0"),
+    Key::new("email", "subject_template", Kind::Text).since("Airflow 2.0.1"),
+    Key::new("email", "html_content_template", Kind::Text).since("Airflow 2.0.1"),
+    Key::new("email", "from_email", Kind::Text).since("Airflow 2.2.4"),
     // [smtp]
-    Key::new("smtp", "smtp_host", Kind::Text).since("Airflow 1.10").later(),
-    Key::new("smtp", "smtp_port", Kind::Port).since("Airflow 1.10").later(),
-    Key::new("smtp", "smtp_starttls", Kind::Bool).since("Airflow 1.10").later(),
-    Key::new("smtp", "smtp_ssl", Kind::Bool).since("Airflow 1.10").later(),
-    Key::new("smtp", "smtp_user", Kind::Text).since("Airflow 1.10").later(),
-    Key::new("smtp", "smtp_password", Kind::Text).since("Airflow 1.10").later().sensitive(),
-    Key::new("smtp", "smtp_mail_from", Kind::Text).since("Airflow 1.10").later(),
+    Key::new("smtp", "smtp_host", Kind::Text).since("Airflow 1.10"),
+    Key::new("smtp", "smtp_port", Kind::Port).since("Airflow 1.10"),
+    Key::new("smtp", "smtp_starttls", Kind::Bool).since("Airflow 1.10"),
+    Key::new("smtp", "smtp_ssl", Kind::Bool).since("Airflow 1.10"),
+    Key::new("smtp", "smtp_user", Kind::Text).since("Airflow 1.10"),
+    Key::new("smtp", "smtp_password", Kind::Text).since("Airflow 1.10").sensitive(),
+    Key::new("smtp", "smtp_mail_from", Kind::Text).since("Airflow 1.10"),
 ];

@@ -228,12 +228,12 @@ fn a_command_that_fails_or_is_not_allowed_is_said() {
 #[test]
 fn a_secret_that_nothing_reads_yet_cannot_keep_the_program_from_starting() {
     let machine = Machine::new()
-        .file("airflow.cfg", "[smtp]\nsmtp_password_secret = mail\n")
+        .file("airflow.cfg", "[api_auth]\njwt_secret_secret = mail\n")
         .variable("AIRFLOW__CORE__INTERNAL_SECRET_CMD", "false");
     let warnings = machine.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings.iter().any(|line| line.contains("[core] internal_secret: the command `false` failed")));
-    assert!(warnings.iter().any(|line| line.contains("[smtp] smtp_password: there is no secrets backend yet")));
+    assert!(warnings.iter().any(|line| line.contains("[api_auth] jwt_secret: there is no secrets backend yet")));
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_bad_value_is_named_with_its_place_what_was_got_and_what_was_expected() {
     let machine = Machine::new().file(
         "airflow.cfg",
         "[core]\nexecutor = Celry\nparallelism = many\ndefault_timezone = Europe/Amsterdm\n\n[webserver]\n\
-         web_server_port = 70000\n[database]\nsql_alchemy_conn = postgressql://u:hunter2@h/d\n[smtp]\nsmtp_port = x\n",
+         web_server_port = 70000\n[database]\nsql_alchemy_conn = postgressql://u:hunter2@h/d\n[metrics]\nstatsd_port = x\n",
     );
     assert_eq!(
         machine.problems(),
@@ -326,10 +326,10 @@ fn a_bad_value_is_named_with_its_place_what_was_got_and_what_was_expected() {
             "airflow.cfg, line 7: expected [webserver] web_server_port to be a port, 0 to 65535; got `70000`",
         ]
     );
-    let machine = Machine::new().file("airflow.cfg", "[smtp]\nsmtp_port = x\n");
+    let machine = Machine::new().file("airflow.cfg", "[metrics]\nstatsd_port = x\n");
     assert_eq!(
         machine.warnings(),
-        ["airflow.cfg, line 2: expected [smtp] smtp_port to be a port, 0 to 65535; got `x`"]
+        ["airflow.cfg, line 2: expected [metrics] statsd_port to be a port, 0 to 65535; got `x`"]
     );
 }
 

@@ -4,7 +4,14 @@
 //! A pure function of what was written and of [`Defaults`]. It reports
 //! everything that is wrong, not only the first thing.
 
+mod asset;
+mod callback;
+mod mapping;
+mod message;
+mod native;
 mod operator;
+mod param;
+mod role;
 mod schedule;
 mod task;
 mod wiring;
@@ -20,6 +27,7 @@ use super::written::{At, Date, Position};
 use crate::domain::dag::{DagDefinition, TaskDefinition, TaskLimitScope, WeightRule};
 use crate::domain::ids::{DagId, QueueName};
 use crate::domain::limit::Limit;
+use crate::domain::notification::{DEFAULT_HTML_CONTENT, DEFAULT_SUBJECT};
 use crate::domain::problem::{Place, Problem, Severity};
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::time::Time;
@@ -56,6 +64,31 @@ pub struct Defaults {
     pub queue: QueueName,
     /// `[operators] default_owner`
     pub owner: String,
+    pub mail: MailDefaults,
+}
+
+/// The mails of a task that says nothing more than to whom: the section `[email]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MailDefaults {
+    /// `default_email_on_failure`
+    pub on_failure: bool,
+    /// `default_email_on_retry`
+    pub on_retry: bool,
+    /// What is in the file `subject_template`.
+    pub subject: String,
+    /// What is in the file `html_content_template`.
+    pub html_content: String,
+}
+
+impl Default for MailDefaults {
+    fn default() -> Self {
+        Self {
+            on_failure: true,
+            on_retry: true,
+            subject: DEFAULT_SUBJECT.to_owned(),
+            html_content: DEFAULT_HTML_CONTENT.to_owned(),
+        }
+    }
 }
 
 impl Default for Defaults {
@@ -76,6 +109,7 @@ impl Default for Defaults {
             weight_rule: WeightRule::Downstream,
             queue: QueueName::default_queue(),
             owner: "airflow".into(),
+            mail: MailDefaults::default(),
         }
     }
 }
@@ -112,7 +146,8 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
         notes.error(position(&spec.end_date), format!("`end_date` {end} is before `start_date` {start}"));
     }
 
-    let schedule = schedule::lower(&spec, defaults, notes);
+    let mut assets = asset::Known::default();
+    let schedule = schedule::lower(&spec, defaults, &mut assets, notes);
     let catchup = spec.catchup.unwrap_or(defaults.catchup_by_default);
     if spec.catchup == Some(true) && start_date.is_none() && schedule != Schedule::Never {
         notes.warning(None, "`catchup` has nothing to begin with: the DAG has no `start_date`, so no run is due");
@@ -127,9 +162,13 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
         notes.warning(None, "the DAG has no tasks");
     }
     let scope = task::Scope { common: &common, defaults, timezone, start_date, end_date };
-    let tasks = task::lower_all(written, &scope, notes);
+    let tasks = task::lower_all(written, &scope, &mut assets, notes);
+    param::check(&spec.params, &schedule, notes);
 
+    let groups = mapping::groups(std::mem::take(&mut spec.task_groups), &tasks, notes);
     let fail_fast = fail_fast(&spec, &tasks, notes);
+    let callbacks = callback::of_dag(&spec, &defaults.mail, notes);
+    let deadlines = callback::deadlines(&spec, timezone, &defaults.mail, notes);
 
     Some(DagDefinition {
         dag_id: dag_id?,
@@ -151,8 +190,14 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
             .max_consecutive_failed_dag_runs
             .map_or(defaults.max_consecutive_failed_runs, |at| NonZeroU32::new(at.value)),
         is_paused_upon_creation: spec.is_paused_upon_creation,
-        params: spec.params,
+        params: spec.params.defaults,
+        param_schemas: spec.params.schemas,
+        render_template_as_native_obj: spec.render_template_as_native_obj.unwrap_or(false),
+        assets: assets.into_assets(),
         template_searchpath: spec.template_searchpath.into_texts(),
+        callbacks,
+        deadlines,
+        groups,
         tasks,
     })
 }
@@ -228,7 +273,7 @@ fn task_limit(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> (Limit,
 /// Other rules would wait for an end that a run which fails fast does not bring.
 fn fail_fast(spec: &DagSpec, tasks: &[TaskDefinition], notes: &mut Notes) -> bool {
     let Some(At { value: true, position }) = spec.fail_fast else { return false };
-    for task in tasks.iter().filter(|task| task.trigger_rule != TriggerRule::AllSuccess) {
+    for task in tasks.iter().filter(|task| !task.role.is_teardown() && task.trigger_rule != TriggerRule::AllSuccess) {
         let (id, rule) = (&task.task_id, task.trigger_rule);
         let message = format!("`fail_fast` needs every task to have `all_success`, but task `{id}` has `{rule}`");
         notes.error(position, message);

@@ -10,6 +10,7 @@
 //! that names file, line and column. Nothing here schedules, stores or runs.
 
 pub mod folder;
+mod form;
 pub mod hash;
 pub mod ignore;
 pub mod loader;

@@ -6,11 +6,22 @@ use serde_json::Value;
 use super::spec::DagSpec;
 
 /// Other names that the reader takes for a key: where, the other name, the key.
-const ALIASES: [(&str, &str, &str); 9] = [
+const ALIASES: [(&str, &str, &str); 20] = [
+    ("/properties", "on_success_callback", "on_success"),
+    ("/properties", "on_failure_callback", "on_failure"),
+    ("/properties", "deadline", "deadlines"),
+    (TASK, "on_execute_callback", "on_execute"),
+    (TASK, "on_success_callback", "on_success"),
+    (TASK, "on_failure_callback", "on_failure"),
+    (TASK, "on_retry_callback", "on_retry"),
+    (TASK, "on_skipped_callback", "on_skipped"),
     (TASK, "task_concurrency", "max_active_tis_per_dag"),
     ("/properties", "fail_stop", "fail_fast"),
     ("/properties", "timetable", "schedule"),
     (TASK, "id", "task_id"),
+    (TASK, "with", "arguments"),
+    (TASK, "task_group", "group"),
+    (GROUP, "group_display_name", "label"),
     (TASK, "bash_command", "bash"),
     (TASK, "upstream", "depends_on"),
     (TASK, "upstream_task_ids", "depends_on"),
@@ -19,6 +30,7 @@ const ALIASES: [(&str, &str, &str); 9] = [
 ];
 
 const TASK: &str = "/$defs/TaskSpec/properties";
+const GROUP: &str = "/$defs/GroupSpec/properties";
 const PYTHON: &str = "/$defs/PythonMapping/properties";
 
 /// The schema as JSON (draft 2020-12).
@@ -37,7 +49,7 @@ pub fn schema() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dagfile::spec::TaskSpec;
+    use crate::dagfile::spec::{GroupSpec, TaskSpec};
     use crate::dagfile::written::PythonMapping;
     use crate::domain::dag::WeightRule;
     use crate::domain::trigger::TriggerRule;
@@ -77,6 +89,7 @@ mod tests {
         };
         check("/properties", taken::<DagSpec>(), &["line"]);
         check(TASK, taken::<TaskSpec>(), &["line", "operator_name"]);
+        check(GROUP, taken::<GroupSpec>(), &[]);
         check(PYTHON, taken::<PythonMapping>(), &["dag_file"]);
         assert_eq!(schema.pointer("/additionalProperties"), Some(&Value::Bool(false)));
     }

@@ -9,7 +9,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::written::{At, Backoff, Date, Environment, Length, OneOrMany, Python, Schedule, SkipCodes, Tasks, present};
+use crate::domain::native::Email;
+
+use super::form::{HttpForm, SqlForm, TriggerForm, WaitForm};
+use super::written::{
+    Assets, At, Backoff, Callbacks, Date, Deadlines, Environment, ExpandSource, Expansion, Groups, Length, OneOrMany,
+    Params, Python, Schedule, SkipCodes, Tasks, Teardown, present,
+};
 
 /// A DAG: tasks, the order between them, and when they run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -25,7 +31,8 @@ pub struct DagSpec {
     /// Words to find the DAG by.
     pub tags: OneOrMany,
     /// When the DAG runs: a cron expression (`0 6 * * *`), a preset (`@hourly`, `@daily`, `@once`, ...),
-    /// a distance (`5m`, `{hours: 6}`) or `null` for "only when triggered".
+    /// a distance (`5m`, `{hours: 6}`), assets that have to change (`[a, b]`, `{any: [a, b]}`,
+    /// `{assets: a, timetable: "@daily"}`) or `null` for "only when triggered".
     #[serde(alias = "timetable", deserialize_with = "present")]
     pub schedule: Option<At<Schedule>>,
     /// The old name of `schedule`.
@@ -58,11 +65,26 @@ pub struct DagSpec {
     /// Settings for every task that does not say otherwise.
     pub default_args: Option<At<Box<TaskSpec>>>,
     /// Parameters with their defaults: `{{ params.name }}` in templates. A trigger's conf overrides them.
-    pub params: Map<String, Value>,
+    /// A mapping with the key `default` says what a value has to be: `{default: 3, type: integer, minimum: 1}`;
+    /// with `schema` instead, it has to be given: `{schema: {type: integer}}`.
+    pub params: Params,
+    /// Whether a template that is alone in its field keeps the type of its value: a list stays a list.
+    pub render_template_as_native_obj: Option<bool>,
     /// Folders to look for template files in, relative to the file's own.
     pub template_searchpath: OneOrMany,
+    /// Who is told when a run succeeds: `{command: ...}`, `{python: module:function}`, or a list of these.
+    #[serde(alias = "on_success_callback")]
+    pub on_success: Option<Callbacks>,
+    /// Who is told when a run fails.
+    #[serde(alias = "on_failure_callback")]
+    pub on_failure: Option<Callbacks>,
+    /// By when each run should have succeeded, and who is told when one has not. A late run goes on.
+    #[serde(alias = "deadline")]
+    pub deadlines: Option<Deadlines>,
     /// Links that are shown for owners. Read, without effect yet.
     pub owner_links: Map<String, Value>,
+    /// Groups of tasks: a mapping from group id to group. A task says by `group` where it stands.
+    pub task_groups: Groups,
     /// The tasks: a list of tasks with a `task_id` each, or a mapping from task id to task.
     pub tasks: Tasks,
     /// The line of the file on which the DAG begins; for files that are not YAML.
@@ -77,8 +99,8 @@ pub struct TaskSpec {
     /// The name of the task, unique in the DAG: letters, digits, `_`, `-` and `.`.
     #[serde(alias = "id")]
     pub task_id: Option<At<String>>,
-    /// The kind of task by Airflow's name: `BashOperator`, `PythonOperator` or `EmptyOperator`.
-    /// Not needed where `bash`, `python` or `empty` says it.
+    /// The kind of task by Airflow's name: `BashOperator`, `HttpOperator`, `FileSensor`, `ShortCircuitOperator`, ... Not
+    /// needed where a key such as `bash`, `python`, `branch`, `http` or `wait_for` says it.
     pub operator: Option<At<String>>,
     /// The class as the author wrote it, for people; for files that are not YAML.
     #[schemars(skip)]
@@ -98,6 +120,35 @@ pub struct TaskSpec {
     pub op_kwargs: Option<Map<String, Value>>,
     /// `true` for a task that does nothing and only joins others.
     pub empty: Option<bool>,
+    /// One HTTP request: its URL, or a mapping of the arguments of `HttpOperator`.
+    #[schemars(with = "Option<HttpForm>")]
+    pub http: Option<At<Value>>,
+    /// SQL statements: a mapping of the arguments of `SQLExecuteQueryOperator`; a text needs `arguments: {conn_id: ...}`.
+    #[schemars(with = "Option<SqlForm>")]
+    pub sql: Option<At<Value>>,
+    /// A mail: a mapping of the arguments of `EmailOperator`.
+    #[schemars(with = "Option<Email>")]
+    pub send_email: Option<At<Value>>,
+    /// A run of another DAG: its id, or a mapping of the arguments of `TriggerDagRunOperator`.
+    #[schemars(with = "Option<TriggerForm>")]
+    pub trigger_dagrun: Option<At<Value>>,
+    /// A sensor: `{file: path}`, `{http: url}`, `{sql: ..., conn_id: ...}`, `{time: "06:30"}`, `{delta: 5m}`,
+    /// `{date_time: ...}` or `{external_task: ...}`, with `mode`, `poke_interval`, `timeout` and so on beside it.
+    #[schemars(with = "Option<WaitForm>")]
+    pub wait_for: Option<At<Value>>,
+    /// The arguments of the class that `operator` names, by Airflow's names.
+    #[serde(alias = "with")]
+    pub arguments: Option<At<Map<String, Value>>>,
+    /// The task or tasks to follow, as an expression or a template: `'big' if params.n > 10 else 'small'`. The other
+    /// tasks directly downstream are skipped. No Python is needed.
+    pub branch: Option<At<String>>,
+    /// A condition, as an expression or a template: `{{ params.n > 10 }}`. Where it does not hold, everything
+    /// downstream is skipped. No Python is needed.
+    pub short_circuit: Option<At<String>>,
+    /// Whether a short circuit skips everything downstream (`true`, the default) or only what is directly so.
+    pub ignore_downstream_trigger_rules: Option<bool>,
+    /// `true` for a task that lets what is downstream run only in the newest run of the schedule.
+    pub latest_only: Option<bool>,
 
     /// Environment variables of the Bash command. They replace the worker's environment unless `append_env`.
     pub env: Option<Environment>,
@@ -112,12 +163,26 @@ pub struct TaskSpec {
     /// The task or tasks that this one waits for.
     #[serde(alias = "upstream", alias = "upstream_task_ids")]
     pub depends_on: OneOrMany,
+    /// The group that the task stands in: a key of `task_groups`.
+    #[serde(alias = "task_group")]
+    pub group: Option<At<String>>,
+    /// Makes one instance of the task for each element: a mapping from argument to a list, a mapping or `{xcom: task_id}`.
+    /// Of several arguments every combination is made. Templates may use the values as `{{ mapped.name }}`.
+    pub expand: Option<Expansion>,
+    /// Makes one instance of the task for each mapping of arguments in a list.
+    pub expand_kwargs: Option<At<ExpandSource>>,
     /// When the task may run, given how its upstream tasks ended. Default: `all_success`.
     #[schemars(extend("enum" = [
         "all_success", "all_failed", "all_done", "all_done_min_one_success", "all_done_setup_success", "one_success",
         "one_failed", "one_done", "none_failed", "none_failed_min_one_success", "none_skipped", "all_skipped", "always",
     ]))]
     pub trigger_rule: Option<At<String>>,
+
+    /// Whether the task makes what others need; they wait for it, and a clear of theirs clears it too.
+    pub setup: Option<At<bool>>,
+    /// Whether the task takes away what setups made: it runs however the others ended, once a setup has succeeded.
+    /// `true`, or `{setups: [create], on_failure_fail_dagrun: true}`.
+    pub teardown: Option<At<Teardown>>,
 
     /// How often the task is tried again after a failure. Default: `[core] default_task_retries`.
     pub retries: Option<At<u32>>,
@@ -137,6 +202,8 @@ pub struct TaskSpec {
     /// How many instances of the task may be active at once, over all runs of the DAG. Default: no limit.
     #[serde(alias = "task_concurrency")]
     pub max_active_tis_per_dag: Option<At<u32>>,
+    /// How many instances of a mapped task may be active at once in one run. Default: no limit.
+    pub max_active_tis_per_dagrun: Option<At<u32>>,
     /// Tasks of more weight run first. Default: 1.
     pub priority_weight: Option<At<i32>>,
     /// How the weights of other tasks are added to the task's own: `downstream`, `upstream` or `absolute`.
@@ -151,24 +218,66 @@ pub struct TaskSpec {
     /// Documentation of the task, in Markdown.
     pub doc_md: Option<String>,
     /// Parameters of this task, over those of the DAG.
-    pub params: Map<String, Value>,
+    pub params: Params,
+    /// The asset or assets that the task's success changes: names, URIs or `{name: n, uri: u, extra: {...}}`.
+    pub outlets: Option<Assets>,
+    /// The asset or assets that the task reads. They order nothing.
+    pub inlets: Option<Assets>,
     /// Runs before this date do not have the task.
     pub start_date: Option<At<Date>>,
     /// Runs after this date do not have the task.
     pub end_date: Option<At<Date>>,
 
-    /// Whether the task waits for itself in the run before. Read; `true` has no effect yet.
+    /// Who is told when a try begins: `{command: ...}`, `{webhook: https://...}`, `{email: ...}`, `{python: module:function}`, or a
+    /// list of these.
+    #[serde(alias = "on_execute_callback")]
+    pub on_execute: Option<Callbacks>,
+    /// Who is told when the task succeeds.
+    #[serde(alias = "on_success_callback")]
+    pub on_success: Option<Callbacks>,
+    /// Who is told when the task has failed and is not tried again.
+    #[serde(alias = "on_failure_callback")]
+    pub on_failure: Option<Callbacks>,
+    /// Who is told when a try failed and another one follows.
+    #[serde(alias = "on_retry_callback")]
+    pub on_retry: Option<Callbacks>,
+    /// Who is told when the task skips itself.
+    #[serde(alias = "on_skipped_callback")]
+    pub on_skipped: Option<Callbacks>,
+
+    /// Whether the task waits until it has succeeded, or was skipped, in the run before.
     pub depends_on_past: Option<At<bool>>,
-    /// Whether the task waits for its downstream tasks in the run before. Read; `true` has no effect yet.
+    /// Whether it also waits for the tasks directly downstream of it in the run before.
     pub wait_for_downstream: Option<At<bool>>,
-    /// Addresses for mail. Read, without effect yet.
+    /// Whether a task that no earlier run has had does not wait.
+    pub ignore_first_depends_on_past: Option<At<bool>>,
+    /// Whether the task waits for the run before also where it is only to be skipped.
+    pub wait_for_past_depends_before_skipping: Option<At<bool>>,
+    /// Who gets a mail when the task fails or is tried again: addresses, as a list or parted by commas.
     pub email: OneOrMany,
-    /// Whether a failure is mailed. Read; `true` has no effect yet.
+    /// Whether a failure is mailed. Default: `[email] default_email_on_failure`.
     pub email_on_failure: Option<At<bool>>,
-    /// Whether a retry is mailed. Read; `true` has no effect yet.
+    /// Whether a retry is mailed. Default: `[email] default_email_on_retry`.
     pub email_on_retry: Option<At<bool>>,
 
     /// The line of the file on which the task is made; for files that are not YAML.
     #[schemars(skip)]
     pub line: Option<u32>,
+}
+
+/// A group of tasks: shown as one, and expanded as one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSpec {
+    /// What people see instead of the group's id.
+    #[serde(alias = "group_display_name")]
+    pub label: Option<String>,
+    /// One line about what the group does.
+    pub tooltip: Option<String>,
+    /// The group that this one stands in.
+    pub parent: Option<At<String>>,
+    /// Makes all tasks of the group once for each element, as a task's own `expand` does.
+    pub expand: Option<Expansion>,
+    /// Makes all tasks of the group once for each mapping in a list.
+    pub expand_kwargs: Option<At<ExpandSource>>,
 }

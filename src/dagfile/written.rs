@@ -4,8 +4,14 @@
 //! Each is read once, here, into a type that says what was meant; the error of
 //! a value that means nothing says what was expected. Nothing here knows a default.
 
+mod asset;
+mod callback;
 mod date;
+mod expand;
 mod length;
+mod message;
+mod param;
+mod role;
 mod schedule;
 mod setting;
 mod task;
@@ -15,8 +21,16 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
+pub use asset::{AssetMapping, Assets, Condition};
+pub use callback::{
+    CallbackSpec, Callbacks, CommandForm, DeadlineSpec, Deadlines, FunctionForm, FunctionMapping, Interval,
+};
 pub use date::Date;
+pub use expand::{ExpandSource, Expansion, Groups};
 pub use length::Length;
+pub use message::{EmailForm, EmailMapping, WebhookForm, WebhookMapping};
+pub use param::Params;
+pub use role::Teardown;
 pub use schedule::Schedule;
 pub use setting::{Backoff, Environment, SkipCodes};
 pub use task::{Python, PythonMapping, Tasks};

@@ -56,6 +56,10 @@ pub enum Outcome {
         retryable: bool,
     },
     Skipped,
+    /// It looked, and looks again later: no try is used up (SCHEDULING §9).
+    Rescheduled,
+    /// It waits for something that nobody needs to look at.
+    Deferred,
     /// Stopped because it ran longer than `execution_timeout`.
     TimedOut,
     /// Stopped by a wish, or by a worker that had to leave.
@@ -78,6 +82,8 @@ impl Outcome {
             Self::Success
             | Self::Failed { .. }
             | Self::Skipped
+            | Self::Rescheduled
+            | Self::Deferred
             | Self::TimedOut
             | Self::NeverStarted
             | Self::Undeliverable => false,
@@ -89,6 +95,8 @@ impl Outcome {
             Self::Success => "success",
             Self::Failed { .. } => "failed",
             Self::Skipped => "skipped",
+            Self::Rescheduled => "rescheduled",
+            Self::Deferred => "deferred",
             Self::TimedOut => "timed_out",
             Self::Killed => "killed",
             Self::Fenced => "fenced",
@@ -179,6 +187,14 @@ impl AttemptState {
         match *self {
             Self::Run { claim, .. } | Self::Ending { claim, .. } => Some(claim),
             Self::Queued { .. } | Self::Done { .. } => None,
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match *self {
+            Self::Done { outcome, .. } => Some(outcome),
+            Self::Queued { .. } | Self::Run { .. } | Self::Ending { .. } => None,
         }
     }
 

@@ -78,10 +78,10 @@ impl Connection {
     }
 
     /// The texts that must never be shown: the password, and what the extra holds under a sensitive name.
-    pub fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self, names: &super::secret::Sensitive) -> Vec<String> {
         let mut secrets: Vec<String> = self.password.iter().filter(|text| !text.is_empty()).cloned().collect();
         if let Some(extra) = self.extra_object() {
-            super::secret::collect(&serde_json::Value::Object(extra), &mut secrets);
+            super::secret::collect(names, &serde_json::Value::Object(extra), &mut secrets);
         }
         secrets
     }

@@ -11,10 +11,16 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ids::{DagId, PoolName, QueueName, TaskId};
+use super::asset::{Asset, AssetRef};
+use super::deadline::Deadline;
+use super::expand::{Expand, TaskGroup};
+use super::ids::{DagId, GroupId, PoolName, QueueName, TaskId};
 use super::limit::Limit;
+use super::notification::{DagCallbacks, TaskCallbacks};
 use super::operator::Operator;
+use super::past::PastRule;
 use super::schedule::Schedule;
+use super::setup::TaskRole;
 use super::time::{Time, seconds};
 use super::trigger::TriggerRule;
 
@@ -56,10 +62,32 @@ pub struct DagDefinition {
     /// Defaults of the run's parameters; a trigger's conf overrides them.
     #[serde(default)]
     pub params: serde_json::Map<String, Value>,
+    /// What a parameter's value has to be, as JSON Schema, for those that say so. One that has no default has to be given.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub param_schemas: serde_json::Map<String, Value>,
+    /// A template that is alone in its field keeps the type of its value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub render_template_as_native_obj: bool,
+    /// Every asset that the schedule and the tasks speak of, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Asset>,
     /// Extra folders for template files, relative to the DAG file's folder.
     #[serde(default)]
     pub template_searchpath: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<TaskGroup>,
+    /// Who is told of the end of a run.
+    #[serde(default, skip_serializing_if = "DagCallbacks::is_empty")]
+    pub callbacks: DagCallbacks,
+    /// By when each run should have succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deadlines: Vec<Deadline>,
     pub tasks: Vec<TaskDefinition>,
+}
+
+/// What is not so is left out, so that the hash of a DAG that does not use it stays as it was.
+fn is_false(yes: &bool) -> bool {
+    !yes
 }
 
 /// Over what `max_active_tasks` counts: the two eras of Airflow differ (SCHEDULING §5).
@@ -84,6 +112,11 @@ pub struct TaskDefinition {
     #[serde(default)]
     pub upstream: Vec<TaskId>,
     pub trigger_rule: TriggerRule,
+    /// What it waits for in the run before its own.
+    #[serde(default, skip_serializing_if = "PastRule::is_default")]
+    pub past: PastRule,
+    #[serde(default, skip_serializing_if = "TaskRole::is_work")]
+    pub role: TaskRole,
     pub owner: String,
     pub retries: u32,
     #[serde(with = "seconds")]
@@ -100,6 +133,9 @@ pub struct TaskDefinition {
     /// How many instances of the task may be active at once, over all runs.
     #[serde(default)]
     pub max_active_tis_per_dag: Option<NonZeroU32>,
+    /// How many instances of the task may be active at once in one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_active_tis_per_dagrun: Option<NonZeroU32>,
     pub priority_weight: i32,
     pub weight_rule: WeightRule,
     pub queue: QueueName,
@@ -112,6 +148,23 @@ pub struct TaskDefinition {
     pub doc_md: Option<String>,
     #[serde(default)]
     pub params: serde_json::Map<String, Value>,
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub param_schemas: serde_json::Map<String, Value>,
+    /// What its success changes: whoever is scheduled on these hears of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlets: Vec<AssetRef>,
+    /// What it reads; orders nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inlets: Vec<AssetRef>,
+    /// The group that it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
+    /// What it is expanded over, where it is mapped by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expand: Option<Expand>,
+    /// Who is told of what happens to the task.
+    #[serde(default, skip_serializing_if = "TaskCallbacks::is_empty")]
+    pub callbacks: TaskCallbacks,
 }
 
 /// How a task's priority follows from its own weight and its neighbours'.

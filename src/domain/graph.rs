@@ -6,17 +6,19 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::dag::{DagDefinition, TaskDefinition};
-use super::ids::TaskId;
+use super::ids::{GroupId, TaskId};
+use super::mapping::Mapping;
 use super::priority::{OwnWeight, effective_weights};
 use super::problem::suggestion;
 use super::schedule::{Bounds, InvalidSchedule, Timetable};
+use super::setup::{self, Setups};
 
 /// A task's place in [`Dag::tasks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskIx(pub u32);
 
 impl TaskIx {
-    fn from_usize(index: usize) -> Self {
+    pub fn from_usize(index: usize) -> Self {
         Self(u32::try_from(index).expect("a DAG has fewer than 2^32 tasks"))
     }
 
@@ -32,8 +34,12 @@ pub struct Dag {
     /// SHA-256 of the definition's JSON, in hex: equal definitions are one version.
     pub hash: String,
     pub timetable: Timetable,
+    pub mapping: Mapping,
     /// In the order of `definition.tasks`.
     edges: Vec<Edges>,
+    setups: Setups,
+    /// Whether some task waits for the run before.
+    looks_back: bool,
     by_id: HashMap<TaskId, TaskIx>,
 }
 
@@ -51,6 +57,24 @@ pub enum InvalidDag {
     DuplicateTask(TaskId),
     #[error("task `{task}` depends on `{upstream}`, which is no task of this DAG{}", hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default())]
     UnknownUpstream { task: TaskId, upstream: TaskId, hint: Option<String> },
+    #[error("group id `{0}` is used twice: give each group an id of its own")]
+    DuplicateGroup(GroupId),
+    #[error("there is no task group `{group}`{}", hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default())]
+    UnknownGroup { group: GroupId, hint: Option<String> },
+    #[error("task group `{0}` stands in itself")]
+    GroupCircle(GroupId),
+    #[error(
+        "{what} is expanded inside the expanded group `{group}`; mapping inside a mapped group is not supported: expand only one of the two"
+    )]
+    Nested { what: String, group: GroupId },
+    #[error("`{0}` is expanded over nothing: give `expand` at least one argument")]
+    NothingToExpand(String),
+    #[error("`{who}` is expanded over `{source_task}`, which is no task of this DAG{}", hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default())]
+    UnknownSource { who: String, source_task: TaskId, hint: Option<String> },
+    #[error(
+        "`{who}` is expanded over the values of `{source_task}`, which belongs to it and runs only when they are known"
+    )]
+    OwnSource { who: String, source_task: TaskId },
     #[error("the tasks depend on each other in a circle: {0}")]
     Cycle(String),
     #[error(transparent)]
@@ -67,18 +91,26 @@ impl Dag {
                 let Some(&from) = by_id.get(upstream) else {
                     return Err(unknown_upstream(&definition, task, upstream));
                 };
-                let to = TaskIx::from_usize(at);
-                if !edges[at].upstream.contains(&from) {
-                    edges[at].upstream.push(from);
-                    edges[from.usize()].downstream.push(to);
-                }
+                link(&mut edges, from, TaskIx::from_usize(at));
             }
+        }
+        let mapping = Mapping::compile(&definition, &by_id)?;
+        for (from, to) in mapping_links(&mapping, &edges) {
+            link(&mut edges, from, to);
         }
         refuse_cycles(&definition.tasks, &edges)?;
         let timetable = Timetable::compile(&definition.schedule)?;
         weigh(&definition.tasks, &mut edges);
+        let setups = Setups::of(
+            &definition.tasks,
+            &setup::Edges {
+                upstream: &|ix| edges[ix.usize()].upstream.as_slice(),
+                downstream: &|ix| edges[ix.usize()].downstream.as_slice(),
+            },
+        );
+        let looks_back = definition.tasks.iter().any(|task| task.past.looks_back());
         let hash = hash(&definition);
-        Ok(Self { definition, hash, timetable, edges, by_id })
+        Ok(Self { definition, hash, timetable, mapping, edges, setups, looks_back, by_id })
     }
 
     pub fn tasks(&self) -> impl ExactSizeIterator<Item = (TaskIx, &TaskDefinition)> {
@@ -111,9 +143,38 @@ impl Dag {
         reach(from, |ix| self.downstream(ix))
     }
 
-    /// Nothing follows it, so it decides how its run ends.
-    pub fn is_leaf(&self, ix: TaskIx) -> bool {
-        self.downstream(ix).is_empty()
+    /// Nothing that matters follows it, so it decides how its run ends (SCHEDULING §1).
+    pub fn decides_the_run(&self, ix: TaskIx) -> bool {
+        self.setups.effective_leaf[ix.usize()]
+    }
+
+    /// What the roles of setups and teardowns mean for each task.
+    pub fn setups(&self) -> &Setups {
+        &self.setups
+    }
+
+    /// Whether some task waits for the run before its own.
+    pub fn looks_back(&self) -> bool {
+        self.looks_back
+    }
+
+    /// The first tasks of a task group; empty where there is no such group.
+    pub fn roots_of_group(&self, id: &str) -> Vec<TaskIx> {
+        let is_inside = |ix: &TaskIx| self.is_in_group(*ix, id);
+        let inside = self.tasks().map(|(ix, _)| ix).filter(is_inside);
+        inside.filter(|ix| !self.upstream(*ix).iter().any(is_inside)).collect()
+    }
+
+    /// Whether the task stands in the group, or in a group in it. Where a group is declared its tasks may be
+    /// named in any way (`prefix_group_id=False`); one that is not declared is what dots in names make of it.
+    fn is_in_group(&self, ix: TaskIx, id: &str) -> bool {
+        let (groups, task) = (&self.definition.groups, self.task(ix));
+        if !groups.iter().any(|group| group.group_id.as_str() == id) {
+            return task.task_id.as_str().strip_prefix(id).is_some_and(|rest| rest.starts_with('.'));
+        }
+        let parent = |of: &&GroupId| groups.iter().find(|group| group.group_id == **of)?.parent.as_ref();
+        // No deeper than there are groups: a group that stands in itself is refused, and not here.
+        std::iter::successors(task.group.as_ref(), parent).take(groups.len()).any(|group| group.as_str() == id)
     }
 
     /// The weight by which it is picked, after its weight rule.
@@ -133,6 +194,26 @@ impl Dag {
             timezone: dag.timezone,
         }
     }
+}
+
+fn link(edges: &mut [Edges], from: TaskIx, to: TaskIx) {
+    if !edges[to.usize()].upstream.contains(&from) {
+        edges[to.usize()].upstream.push(from);
+        edges[from.usize()].downstream.push(to);
+    }
+}
+
+/// Whoever is expanded waits for those whose values it is expanded over; of a group, its first tasks do.
+fn mapping_links(mapping: &Mapping, edges: &[Edges]) -> Vec<(TaskIx, TaskIx)> {
+    let mut links = Vec::new();
+    for (_, expansion) in mapping.expansions() {
+        let is_first =
+            |task: &&TaskIx| edges[task.usize()].upstream.iter().all(|before| !mapping.are_paired(*before, **task));
+        for to in expansion.members.iter().filter(is_first) {
+            links.extend(expansion.sources.iter().map(|from| (*from, *to)));
+        }
+    }
+    links
 }
 
 fn reach<'a>(from: &BTreeSet<TaskIx>, next: impl Fn(TaskIx) -> &'a [TaskIx]) -> BTreeSet<TaskIx> {

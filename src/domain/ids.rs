@@ -19,13 +19,22 @@ pub struct InvalidId {
     got: String,
 }
 
-fn check(what: &'static str, text: &str, allowed: fn(char) -> bool, expected: &'static str) -> Result<(), InvalidId> {
+/// Airflow's limit for the names of assets.
+const MAX_ASSET_NAME_LENGTH: usize = 1500;
+
+fn check(
+    what: &'static str,
+    text: &str,
+    allowed: fn(char) -> bool,
+    expected: &'static str,
+    most: (usize, &'static str),
+) -> Result<(), InvalidId> {
     let invalid = |expected| InvalidId { what, expected, got: text.chars().take(80).collect() };
     if text.is_empty() {
         return Err(invalid("at least one character"));
     }
-    if text.chars().count() > MAX_ID_LENGTH {
-        return Err(invalid("at most 250 characters"));
+    if text.chars().count() > most.0 {
+        return Err(invalid(most.1));
     }
     if !text.chars().all(allowed) {
         return Err(invalid(expected));
@@ -36,6 +45,9 @@ fn check(what: &'static str, text: &str, allowed: fn(char) -> bool, expected: &'
 /// `Arc<str>` underneath: ids are cloned into every event, row and message.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:expr, $expected:literal) => {
+        text_id!($(#[$doc])* $name, $what, $allowed, $expected, (MAX_ID_LENGTH, "at most 250 characters"));
+    };
+    ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:expr, $expected:literal, $most:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -45,7 +57,7 @@ macro_rules! text_id {
             /// Parses the id; the error says what was expected and what came.
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
                 let text = text.as_ref();
-                check($what, text, $allowed, $expected)?;
+                check($what, text, $allowed, $expected, $most)?;
                 Ok(Self(text.into()))
             }
 
@@ -104,6 +116,10 @@ fn printable(c: char) -> bool {
     !c.is_control()
 }
 
+fn printable_ascii(c: char) -> bool {
+    c.is_ascii() && !c.is_control()
+}
+
 text_id!(
     /// The name of a DAG, unique in an installation.
     DagId, "a DAG id", key_character, "letters, digits, `_`, `-` and `.` only"
@@ -111,6 +127,10 @@ text_id!(
 text_id!(
     /// The name of a task, unique in its DAG. Groups prefix it: `group.task`.
     TaskId, "a task id", key_character, "letters, digits, `_`, `-` and `.` only"
+);
+text_id!(
+    /// The name of a group of tasks, unique in its DAG.
+    GroupId, "a group id", key_character, "letters, digits, `_`, `-` and `.` only"
 );
 text_id!(
     /// The name of a run, unique in its DAG: `<run type>__<run after>` unless the user chose one.
@@ -127,6 +147,11 @@ text_id!(
 text_id!(
     /// The name of a variable.
     VariableKey, "a variable's key", printable, "printable characters only"
+);
+text_id!(
+    /// The name of an asset, or of an alias that stands for assets.
+    AssetName, "an asset's name", printable_ascii, "printable ASCII characters only",
+    (MAX_ASSET_NAME_LENGTH, "at most 1500 characters")
 );
 text_id!(
     /// The name of a queue that workers listen on.
@@ -195,6 +220,14 @@ number_id!(
     VersionNumber, i32
 );
 number_id!(
+    /// The number of a backfill, as people name it.
+    BackfillId, i64
+);
+number_id!(
+    /// The row number of an asset event; later events have greater ones.
+    AssetEventId, i64
+);
+number_id!(
     /// The row number of a durable user command.
     CommandId, i64
 );
@@ -205,6 +238,17 @@ number_id!(
 pub struct AttemptId(pub Uuid);
 
 impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One notification that is owed, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NotificationId(pub Uuid);
+
+impl fmt::Display for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{InvalidId, RunId};
+use super::ids::{BackfillId, InvalidId, RunId};
 use super::time::Time;
 
 /// Why a run exists.
@@ -14,11 +14,19 @@ pub enum RunType {
     Backfill,
     AssetTriggered,
     OperatorTriggered,
+    /// Somebody wants an asset made.
+    AssetMaterialization,
 }
 
 impl RunType {
-    pub const ALL: [Self; 5] =
-        [Self::Scheduled, Self::Manual, Self::Backfill, Self::AssetTriggered, Self::OperatorTriggered];
+    pub const ALL: [Self; 6] = [
+        Self::Scheduled,
+        Self::Manual,
+        Self::Backfill,
+        Self::AssetTriggered,
+        Self::OperatorTriggered,
+        Self::AssetMaterialization,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +35,7 @@ impl RunType {
             Self::Backfill => "backfill",
             Self::AssetTriggered => "asset_triggered",
             Self::OperatorTriggered => "operator_triggered",
+            Self::AssetMaterialization => "asset_materialization",
         }
     }
 
@@ -43,6 +52,14 @@ impl RunType {
     pub fn suffixed_run_id(self, instant: Time, suffix: &str) -> Result<RunId, InvalidId> {
         RunId::new(format!("{}__{}{suffix}", self.as_str(), iso(instant)))
     }
+}
+
+/// Which run of which backfill a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BackfillPlace {
+    pub backfill: BackfillId,
+    /// Its place in the order of the backfill; the first is 1.
+    pub ordinal: u32,
 }
 
 /// ISO 8601 as Python's `isoformat` writes it: microseconds only if there are any.

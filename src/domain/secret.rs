@@ -35,40 +35,64 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
-/// Whether what has this name is a secret.
-pub fn is_sensitive(name: &str) -> bool {
-    let name = name.trim().to_lowercase();
-    SENSITIVE.iter().any(|word| name.contains(word))
+/// Which names hold secrets, as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sensitive {
+    /// `[core] hide_sensitive_var_conn_fields`
+    hide: bool,
+    /// `[core] sensitive_var_conn_names`, in lower case.
+    more: Vec<String>,
+}
+
+impl Default for Sensitive {
+    fn default() -> Self {
+        Self { hide: true, more: Vec::new() }
+    }
+}
+
+impl Sensitive {
+    /// `more` are words beyond those that are known.
+    pub fn new(hide: bool, more: &[String]) -> Self {
+        let more = more.iter().map(|word| word.trim().to_lowercase()).filter(|word| !word.is_empty());
+        Self { hide, more: more.collect() }
+    }
+
+    /// Whether what has this name is a secret.
+    pub fn is_sensitive(&self, name: &str) -> bool {
+        let name = name.trim().to_lowercase();
+        let mut words = SENSITIVE.into_iter().chain(self.more.iter().map(String::as_str));
+        self.hide && words.any(|word| name.contains(word))
+    }
 }
 
 /// What is secret of a variable: all of it under a sensitive key, else what its JSON holds under one.
-pub fn of_variable(key: &str, value: &str) -> Vec<String> {
+pub fn of_variable(names: &Sensitive, key: &str, value: &str) -> Vec<String> {
     let mut secrets = Vec::new();
     let json: Option<Value> = serde_json::from_str(value).ok();
-    if is_sensitive(key) {
+    if names.is_sensitive(key) {
         secrets.push(value.to_owned());
         if let Some(json) = &json {
             texts(json, &mut secrets);
         }
     } else if let Some(json) = &json {
-        collect(json, &mut secrets);
+        collect(names, json, &mut secrets);
     }
     secrets
 }
 
 /// The texts inside a value that stand under a sensitive name.
-pub fn collect(value: &Value, secrets: &mut Vec<String>) {
+pub fn collect(names: &Sensitive, value: &Value, secrets: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
-                if is_sensitive(name) {
+                if names.is_sensitive(name) {
                     texts(value, secrets);
                 } else {
-                    collect(value, secrets);
+                    collect(names, value, secrets);
                 }
             }
         }
-        Value::Array(list) => list.iter().for_each(|value| collect(value, secrets)),
+        Value::Array(list) => list.iter().for_each(|value| collect(names, value, secrets)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -85,17 +109,18 @@ pub fn texts(value: &Value, into: &mut Vec<String>) {
 }
 
 /// The same value with every text and number under a sensitive name masked.
-pub fn masked(value: &Value) -> Value {
+pub fn masked(names: &Sensitive, value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(
             map.iter()
                 .map(|(name, value)| {
-                    let shown = if is_sensitive(name) { Value::String(MASK.to_owned()) } else { masked(value) };
+                    let is_secret = names.is_sensitive(name);
+                    let shown = if is_secret { Value::String(MASK.to_owned()) } else { masked(names, value) };
                     (name.clone(), shown)
                 })
                 .collect(),
         ),
-        Value::Array(list) => list.iter().map(masked).collect(),
+        Value::Array(list) => list.iter().map(|value| masked(names, value)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
@@ -108,19 +133,30 @@ mod tests {
     #[test]
     fn a_name_that_contains_a_sensitive_word_is_sensitive() {
         for name in ["db_password", "API_KEY", "my-Secret", "aws_access_token", "google_private_key", "Authorization"] {
-            assert!(is_sensitive(name), "{name}");
+            assert!(Sensitive::default().is_sensitive(name), "{name}");
         }
         for name in ["host", "user", "key", "path"] {
-            assert!(!is_sensitive(name), "{name}");
+            assert!(!Sensitive::default().is_sensitive(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_configuration_adds_words_and_may_hide_nothing() {
+        let more = Sensitive::new(true, &[" Pin ".to_owned(), String::new()]);
+        assert!(more.is_sensitive("card_PIN") && more.is_sensitive("password") && !more.is_sensitive("host"));
+        let off = Sensitive::new(false, &["pin".to_owned()]);
+        assert!(!off.is_sensitive("pin") && !off.is_sensitive("password"));
+        assert_eq!(of_variable(&more, "pin", "1234"), ["1234", "1234"]);
+        assert_eq!(of_variable(&off, "password", "x"), Vec::<String>::new());
     }
 
     #[test]
     fn everything_below_a_sensitive_name_is_secret() {
         let value = json!({"user": "ann", "credentials": {"a": "x", "b": ["y", 7]}, "list": [{"token": "z"}]});
         let mut secrets = Vec::new();
-        collect(&value, &mut secrets);
+        collect(&Sensitive::default(), &value, &mut secrets);
         assert_eq!(secrets, ["x", "y", "7", "z"]);
-        assert_eq!(masked(&value), json!({"user": "ann", "credentials": "***", "list": [{"token": "***"}]}));
+        let shown = json!({"user": "ann", "credentials": "***", "list": [{"token": "***"}]});
+        assert_eq!(masked(&Sensitive::default(), &value), shown);
     }
 }

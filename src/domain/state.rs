@@ -58,6 +58,8 @@ pub enum TaskEvent {
     Restored,
     /// Its run ended without it (timeout, failure of the run).
     Abandoned,
+    /// What it waits for is watched by the scheduler itself: it waits without an attempt.
+    Waits(Rest),
 }
 
 /// How an attempt ended, after retries were considered.
@@ -70,6 +72,13 @@ pub enum Ending {
     UpForReschedule,
     Deferred,
     AwaitingInput,
+}
+
+/// How a task instance waits without a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rest {
+    Rescheduled,
+    Deferred,
 }
 
 /// How a task instance is settled without an attempt.
@@ -127,6 +136,7 @@ impl TaskState {
                 E::Marked(mark) => Ok(mark.into()),
                 E::Cleared => Ok(Self::None),
                 E::Abandoned => Ok(Self::Skipped),
+                E::Waits(rest) => Ok(rest.into()),
                 E::Admitted | E::Released | E::Started | E::Ended(_) | E::Restored => refused,
             },
             Self::Scheduled => match event {
@@ -135,6 +145,8 @@ impl TaskState {
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
+                // It was admitted where waiting holds a place, and waits there.
+                E::Waits(rest) => Ok(rest.into()),
                 E::DependenciesMet | E::PassedThrough | E::Released | E::Started | E::Ended(_) | E::Restored => refused,
             },
             Self::Queued => match event {
@@ -145,7 +157,9 @@ impl TaskState {
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
-                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Released | E::Restored => refused,
+                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Released | E::Restored | E::Waits(_) => {
+                    refused
+                }
             },
             Self::Running => match event {
                 E::Ended(ending) => Ok(ending.into()),
@@ -155,7 +169,7 @@ impl TaskState {
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
-                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Started | E::Restored => refused,
+                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Started | E::Restored | E::Waits(_) => refused,
             },
             Self::Restarting => match event {
                 // Whatever the stopped process reported, the user wanted it to run again.
@@ -165,10 +179,21 @@ impl TaskState {
                 E::Marked(mark) => Ok(mark.into()),
                 E::Abandoned => Ok(Self::Skipped),
                 E::Started => Ok(Self::Restarting),
-                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Restored => refused,
+                E::DependenciesMet | E::PassedThrough | E::Admitted | E::Restored | E::Waits(_) => refused,
             },
-            Self::UpForRetry | Self::UpForReschedule | Self::Deferred | Self::AwaitingInput => match event {
+            Self::UpForReschedule | Self::Deferred => match event {
                 E::DependenciesMet => Ok(Self::Scheduled),
+                // What it waited for has come or will not come: nobody had to look.
+                E::Ended(ending) => Ok(ending.into()),
+                E::Cleared => Ok(Self::None),
+                E::Decided(decision) => Ok(decision.into()),
+                E::Marked(mark) => Ok(mark.into()),
+                E::Abandoned => Ok(Self::Skipped),
+                E::PassedThrough | E::Admitted | E::Released | E::Started | E::Restored | E::Waits(_) => refused,
+            },
+            Self::UpForRetry | Self::AwaitingInput => match event {
+                E::DependenciesMet => Ok(Self::Scheduled),
+                E::Waits(rest) => Ok(rest.into()),
                 E::Cleared => Ok(Self::None),
                 E::Decided(decision) => Ok(decision.into()),
                 E::Marked(mark) => Ok(mark.into()),
@@ -187,6 +212,7 @@ impl TaskState {
                 | E::Started
                 | E::Ended(_)
                 | E::Restored
+                | E::Waits(_)
                 | E::Abandoned => refused,
             },
             Self::Removed => match event {
@@ -200,6 +226,7 @@ impl TaskState {
                 | E::Released
                 | E::Started
                 | E::Ended(_)
+                | E::Waits(_)
                 | E::Abandoned => refused,
             },
         }
@@ -224,6 +251,27 @@ impl TaskState {
     /// Failed itself, or because of what is upstream.
     pub fn is_failed_like(self) -> bool {
         matches!(self, Self::Failed | Self::UpstreamFailed)
+    }
+
+    /// Counts for the limits of its own task, even while it waits without a process (SCHEDULING §1, "active").
+    pub fn is_active(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Restarting | Self::Deferred | Self::AwaitingInput => true,
+            Self::None
+            | Self::Scheduled
+            | Self::Success
+            | Self::Failed
+            | Self::Skipped
+            | Self::UpstreamFailed
+            | Self::UpForRetry
+            | Self::UpForReschedule
+            | Self::Removed => false,
+        }
+    }
+
+    /// Is active, and has no process.
+    pub fn rests(self) -> bool {
+        self.is_active() && !self.occupies_slots()
     }
 
     /// Holds a place under the limits of DAG, pool and executor.
@@ -275,6 +323,15 @@ impl From<Ending> for TaskState {
             Ending::UpForReschedule => Self::UpForReschedule,
             Ending::Deferred => Self::Deferred,
             Ending::AwaitingInput => Self::AwaitingInput,
+        }
+    }
+}
+
+impl From<Rest> for TaskState {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::Rescheduled => Self::UpForReschedule,
+            Rest::Deferred => Self::Deferred,
         }
     }
 }
@@ -422,6 +479,9 @@ mod tests {
             (S::Success, E::Cleared, S::None),
             (S::Failed, E::Marked(Mark::Success), S::Success),
             (S::Removed, E::Restored, S::None),
+            (S::None, E::Waits(Rest::Deferred), S::Deferred),
+            (S::Deferred, E::Ended(Ending::Success), S::Success),
+            (S::UpForReschedule, E::Ended(Ending::UpForRetry), S::UpForRetry),
         ];
         for (from, event, to) in table {
             assert_eq!(from.on(event), Ok(to), "{from} told {event:?}");

@@ -6,8 +6,11 @@
 
 mod context;
 mod datetime;
+mod expression;
 mod lookups;
+mod native;
 mod python;
+mod response;
 
 use std::cell::OnceCell;
 use std::sync::LazyLock;
@@ -16,9 +19,12 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value as Json;
 
 pub use context::{PreviousSuccess, TemplateContext};
+pub use expression::is_truthy;
 pub use lookups::{Found, Lookups, Wanted};
+pub use response::{Response, check_expression, evaluate, is_true, name_of};
 
-use super::operator::{Bash, Operator, Python};
+use super::native::Native;
+use super::operator::{Bash, Decide, Operator, Python};
 use super::problem::{Place, Problem};
 
 /// Steps of the engine that one template may take: some hundred thousand loop rounds, well below a second.
@@ -58,12 +64,14 @@ pub fn has_templates(operator: &Operator) -> bool {
         }
     }
     match operator {
-        Operator::Empty => false,
+        Operator::Empty | Operator::Decide(Decide::LatestOnly) => false,
+        Operator::Decide(Decide::Branch { .. } | Decide::ShortCircuit { .. }) => true,
         Operator::Bash(Bash { command, env, cwd, .. }) => {
             is_template(command)
                 || env.iter().flat_map(|env| env.values()).any(|value| is_template(value))
                 || cwd.as_deref().is_some_and(is_template)
         }
+        Operator::Native(native) => native.any_text(is_template),
         Operator::Python(Python { args, kwargs, .. }) => args.iter().chain(kwargs.values()).any(in_value),
     }
 }
@@ -92,8 +100,8 @@ impl<'a> Renderer<'a> {
         if !is_template(template) {
             return Ok(template.to_owned());
         }
-        let values = self.values.get_or_init(|| self.context.values(self.lookups.as_ref()));
-        let rendered = ENGINE.render_named_str(field, template, values).map_err(|error| self.problem(field, &error))?;
+        let rendered =
+            ENGINE.render_named_str(field, template, self.values()).map_err(|error| self.problem(field, &error))?;
         if rendered.len() > MOST_BYTES {
             let message = format!("{}: `{field}` renders to {} bytes", self.subject(), rendered.len());
             return Err(Problem::error(self.place(), message).hint(format!("at most {MOST_BYTES} are allowed")));
@@ -101,14 +109,36 @@ impl<'a> Renderer<'a> {
         Ok(rendered)
     }
 
+    fn values(&self) -> &minijinja::Value {
+        self.values.get_or_init(|| self.context.values(self.lookups.as_ref()))
+    }
+
     /// Renders every text inside a value; other values stay as they are.
     pub fn render_value(&self, value: &Json, field: &str) -> Result<Json, Problem> {
         Ok(match value {
+            Json::String(text) if self.context.native_templates => self.render_as_python(text, field)?,
             Json::String(text) => Json::String(self.render(text, field)?),
             Json::Array(list) => list.iter().map(|value| self.render_value(value, field)).collect::<Result<_, _>>()?,
             Json::Object(map) => Json::Object(self.render_map(map, field)?),
             Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
         })
+    }
+
+    /// A template as a value of Python's: `{{ params.list }}` stays a list, and `{{ 1 }}, {{ 2 }}` becomes one.
+    fn render_as_python(&self, template: &str, field: &str) -> Result<Json, Problem> {
+        if !is_template(template) {
+            return Ok(Json::String(template.to_owned()));
+        }
+        if let Some(expression) = native::alone(template) {
+            let values = self.values.get_or_init(|| self.context.values(self.lookups.as_ref()));
+            let value = ENGINE.compile_expression(expression).and_then(|expression| expression.eval(values));
+            // What goes wrong is said by the template as it was written.
+            if let Some(json) = value.ok().filter(native::is_plain).and_then(|value| serde_json::to_value(value).ok()) {
+                return Ok(json);
+            }
+        }
+        let text = self.render(template, field)?;
+        Ok(native::literal(&text).unwrap_or(Json::String(text)))
     }
 
     /// Renders the template fields of an operator (SCHEDULING §16); the rest stays as it is.
@@ -125,11 +155,33 @@ impl<'a> Renderer<'a> {
                 cwd: cwd.as_ref().map(|cwd| self.render(cwd, "cwd")).transpose()?,
                 skip_on_exit_code: skip_on_exit_code.clone(),
             }),
-            Operator::Python(Python { code, args, kwargs }) => Operator::Python(Python {
+            Operator::Decide(Decide::Branch { choose }) => {
+                Operator::Decide(Decide::Branch { choose: self.render(choose, "branch")? })
+            }
+            Operator::Decide(Decide::ShortCircuit { condition, ignore_downstream_trigger_rules }) => {
+                let condition = self.render(condition, "short_circuit")?;
+                let ignore_downstream_trigger_rules = *ignore_downstream_trigger_rules;
+                Operator::Decide(Decide::ShortCircuit { condition, ignore_downstream_trigger_rules })
+            }
+            Operator::Decide(Decide::LatestOnly) => Operator::Decide(Decide::LatestOnly),
+            Operator::Python(Python { code, args, kwargs, decides }) => Operator::Python(Python {
+                decides: *decides,
                 code: code.clone(),
                 args: args.iter().map(|value| self.render_value(value, "op_args")).collect::<Result<_, _>>()?,
                 kwargs: self.render_map(kwargs, "op_kwargs")?,
             }),
+            Operator::Native(native) => Operator::Native(Box::new(self.render_native(native)?)),
+        })
+    }
+
+    /// Renders the template fields of a native operator; its expressions are for later.
+    pub fn render_native(&self, native: &Native) -> Result<Native, Problem> {
+        let rendered = native.rendered(&|field, value| self.render_value(value, field).map_err(Unfit::Template));
+        rendered.map_err(|unfit| match unfit {
+            Unfit::Template(problem) => problem,
+            Unfit::Shape(error) => {
+                Problem::error(self.place(), format!("{}: an argument no longer fits: {error}", self.subject()))
+            }
         })
     }
 
@@ -191,7 +243,7 @@ impl<'a> Renderer<'a> {
                 Some(format!("`{name}` is not available in templates yet; use `params` or `env`"))
             }
             ErrorKind::UndefinedError if part == name => {
-                super::problem::suggestion(name, context::NAMES).or(Some("see the list of template variables".into()))
+                super::problem::suggestion(name, context::names()).or(Some("see the list of template variables".into()))
             }
             ErrorKind::UnknownMethod if error.detail().is_some_and(|detail| detail.contains("xcom_")) => {
                 Some("XComs are not available in templates yet".into())
@@ -205,6 +257,18 @@ impl<'a> Renderer<'a> {
             ),
             _ => None,
         }
+    }
+}
+
+/// Why a native operator cannot be rendered.
+enum Unfit {
+    Template(Problem),
+    Shape(serde_json::Error),
+}
+
+impl From<serde_json::Error> for Unfit {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape(error)
     }
 }
 

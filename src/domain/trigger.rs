@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::MapIndex;
 use super::problem::did_you_mean;
 use super::state::{Decision, TaskState};
 
@@ -87,6 +88,23 @@ impl TriggerRule {
         }
     }
 
+    /// The rule does not wait for every upstream, so it would be too early for a task that is
+    /// not expanded yet and stands for all its instances.
+    pub fn is_fast(self) -> bool {
+        match self {
+            Self::OneSuccess | Self::OneFailed | Self::OneDone | Self::NoneFailedMinOneSuccess => true,
+            Self::AllSuccess
+            | Self::AllFailed
+            | Self::AllDone
+            | Self::AllDoneMinOneSuccess
+            | Self::AllDoneSetupSuccess
+            | Self::NoneFailed
+            | Self::NoneSkipped
+            | Self::AllSkipped
+            | Self::Always => false,
+        }
+    }
+
     /// The rule that `word` names, today or in an older Airflow.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL
@@ -152,6 +170,29 @@ impl UpstreamCounts {
     /// `total` upstreams of which none is finished and none is a setup.
     pub fn waiting_for(total: u32) -> Self {
         Self { total, ..Self::default() }
+    }
+
+    /// Both together: those that count for every instance of a task, and those of one instance.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            success: self.success + other.success,
+            skipped: self.skipped + other.skipped,
+            failed: self.failed + other.failed,
+            upstream_failed: self.upstream_failed + other.upstream_failed,
+            removed: self.removed + other.removed,
+            setups: self.setups + other.setups,
+            setup_success: self.setup_success + other.setup_success,
+            setup_skipped: self.setup_skipped + other.setup_skipped,
+        }
+    }
+
+    /// One more upstream, which is in this state.
+    pub fn add(&mut self, state: TaskState, is_setup: bool) {
+        self.total += 1;
+        self.setups += u32::from(is_setup);
+        self.moved(TaskState::None, state, is_setup);
     }
 
     /// How many upstreams are finished.
@@ -271,6 +312,12 @@ pub fn evaluate(rule: TriggerRule, counts: &UpstreamCounts) -> Verdict {
         // A removed upstream was not skipped: with one, this rule is never met, as in Airflow.
         TriggerRule::AllSkipped => run_if(skipped >= total),
     }
+}
+
+/// Of a task that is mapped over upstreams which have shrunk, the instances beyond what is left.
+pub fn is_beyond(rule: TriggerRule, counts: &UpstreamCounts, map_index: MapIndex) -> bool {
+    let beyond = u32::try_from(map_index.0).is_ok_and(|index| index >= counts.success);
+    rule == TriggerRule::AllSuccess && counts.removed > 0 && counts.success > 0 && beyond
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ impl Handler<Told<ToExecutor>> for Executor {
             | ToWorker::Refused { .. }
             | ToWorker::Settled { .. }
             | ToWorker::Values { .. }
+            | ToWorker::Notify { .. }
             | ToWorker::Fenced { .. }
             | ToWorker::Resize { .. }) => self.worker.say(about_work),
         }

@@ -125,6 +125,10 @@ mod tests {
             execution_timeout: None,
             do_xcom_push: false,
             log_path: String::new(),
+            inlets: Vec::new(),
+            outlets: Vec::new(),
+            waiting_since: None,
+            reschedules: 0,
             run: RunContext {
                 run_type: RunType::Manual,
                 logical_date: None,
@@ -135,11 +139,17 @@ mod tests {
                 params: serde_json::Map::new(),
                 previous_logical_date: None,
                 next_logical_date: None,
+                previous_success: None,
+                xcom_of_any_task: false,
+                native_templates: false,
                 description: None,
                 tags: Vec::new(),
                 file: String::new(),
                 template_searchpath: Vec::new(),
+                asset_events: Vec::new(),
             },
+            mapped: None,
+            notice: None,
         };
         Carried { task: Box::new(task), granted: Some(claim(n)) }
     }

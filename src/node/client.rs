@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use crate::config::{self, Environment};
+use crate::dagfile::python::Interpreter;
 use crate::domain::ids::{CommandId, DagId};
 use crate::domain::problem::Problem;
 use crate::protocol::control::{Control, Reply};
@@ -71,6 +72,11 @@ impl Client {
     /// Whether a node schedules in this home now.
     pub fn node_lives(&self) -> bool {
         nudge(&self.settings.home)
+    }
+
+    /// Whether a scheduler leads this database now, here or elsewhere.
+    pub async fn scheduler_lives(&self) -> Result<bool, StoreError> {
+        Ok(self.node_lives() || self.led_elsewhere().await?)
     }
 
     /// Has `control` carried out and gives the answer.
@@ -139,7 +145,7 @@ impl Client {
                 Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
             }
         };
-        let mut folder = dag_folder(&self.settings)?;
+        let mut folder = dag_folder(&self.settings, translate::interpreter(&self.settings))?;
         remember_all(&self.store, &mut folder, true).await?;
         let mut changes = folder.look().await;
         while folder.is_reading() {
@@ -191,9 +197,9 @@ pub(super) fn vault(settings: &config::Settings, environment: &Environment, stor
     Ok(Vault::new(store.clone(), Arc::new(cipher), Arc::new(Given::new(environment.variables()))))
 }
 
-/// The configured DAGs folder.
-pub fn dag_folder(settings: &config::Settings) -> Result<DagFolder, ClientError> {
-    let options = translate::loader(settings).map_err(ClientError::Configuration)?;
+/// The configured DAGs folder, read by this interpreter.
+pub fn dag_folder(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<DagFolder, ClientError> {
+    let options = translate::loader(settings, python).map_err(ClientError::Configuration)?;
     Ok(DagFolder::new(translate::folder(settings), options))
 }
 

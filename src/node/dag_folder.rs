@@ -156,7 +156,8 @@ impl DagFolder {
             }
         }
         let source = std::fs::read(self.folder.root.join(&file)).unwrap_or_default();
-        FileChange { source: String::from_utf8_lossy(&source).into_owned(), file, dags, problems }
+        let (source, took) = (String::from_utf8_lossy(&source).into_owned(), result.took);
+        FileChange { source, file, dags, problems, took }
     }
 }
 
@@ -166,5 +167,11 @@ fn hash(path: &Path) -> Option<ContentHash> {
 }
 
 fn gone(file: &str) -> FileChange {
-    FileChange { file: file.to_owned(), source: String::new(), dags: Vec::new(), problems: Vec::new() }
+    FileChange {
+        file: file.to_owned(),
+        source: String::new(),
+        dags: Vec::new(),
+        problems: Vec::new(),
+        took: std::time::Duration::ZERO,
+    }
 }

@@ -17,7 +17,7 @@ use super::run::{Node, NodeError};
 /// Reads the folder, lets the timetables run, and goes on in the background.
 /// From here on the node also hears the nudges of other processes.
 pub async fn follow(settings: &config::Settings, node: &Node) -> Result<(), NodeError> {
-    let mut folder = dag_folder(settings)?;
+    let mut folder = dag_folder(settings, node.python.clone())?;
     remember_all(&node.store, &mut folder, false).await?;
     // Watched before it is looked at, so that nothing falls in between.
     let watch = Watch::start(folder.root(), WatchTimes::default()).await;

@@ -5,12 +5,15 @@
 pub mod client;
 mod courier;
 pub mod dag_folder;
+pub mod dependencies;
 mod fernet_key;
 pub mod files;
 pub mod nudge;
+pub mod render;
 pub mod run;
 pub mod scheduling_lock;
 mod signals;
+pub mod simulate;
 pub mod standalone;
 pub mod test_run;
 pub mod translate;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::actor::told::{Told, tell};
 use crate::config::{self, Environment};
+use crate::dagfile::python::Interpreter;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
@@ -36,6 +37,8 @@ use super::translate;
 pub struct Node {
     pub scheduler: Addr<Scheduler>,
     pub store: Store,
+    /// Who reads Python files and runs Python tasks, or why nobody can.
+    pub(super) python: Result<Interpreter, String>,
     executor: Addr<Executor>,
     deposed: oneshot::Receiver<Ended>,
     worker_ended: oneshot::Receiver<Result<(), WorkerError>>,
@@ -104,6 +107,8 @@ impl Node {
         store: Store,
         vault: Vault,
     ) -> Result<Self, NodeError> {
+        // Laid out and verified once: it reads DAG files, and runs Python tasks.
+        let python = translate::interpreter(settings);
         let courier = Courier::default().start();
         let (ended, deposed) = oneshot::channel();
         let scheduler = Scheduler::lead(Options {
@@ -119,11 +124,11 @@ impl Node {
         .start();
         let said = scheduler.clone().recipient::<Told<_>>();
         let RunningWorker { entrance, told, ended: worker_ended, .. } =
-            worker::start(worker_settings(settings, environment, slots), said.clone().into()).await?;
+            worker::start(worker_settings(settings, environment, slots, &python), said.clone().into()).await?;
         let executor = Executor::start(entrance, told, said.into());
         tell(&courier, Attach(executor.clone()));
         let drain_deadline = settings.workers.drain_deadline;
-        Ok(Self { scheduler, store, executor, deposed, worker_ended, drain_deadline, _lock: lock })
+        Ok(Self { scheduler, store, python, executor, deposed, worker_ended, drain_deadline, _lock: lock })
     }
 
     /// Runs until somebody asks it to stop (`stop` resolves; the next time it does, hurry) or it cannot go on.
@@ -208,11 +213,16 @@ fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
     })
 }
 
-fn worker_settings(settings: &config::Settings, environment: &Environment, slots: Limit) -> WorkerSettings {
-    let python = translate::interpreter(settings).map_or_else(
+fn worker_settings(
+    settings: &config::Settings,
+    environment: &Environment,
+    slots: Limit,
+    python: &Result<Interpreter, String>,
+) -> WorkerSettings {
+    let python = python.as_ref().map_or_else(
         // The task that needs it will say what is missing; others do not care.
         |_| vec![settings.python.interpreter.clone().into()],
-        |interpreter| interpreter.command_line(),
+        Interpreter::command_line,
     );
     WorkerSettings {
         name: host_name(),
@@ -228,6 +238,17 @@ fn worker_settings(settings: &config::Settings, environment: &Environment, slots
         kill_grace: settings.workers.kill_grace,
         max_task_log_bytes: settings.logging.max_task_log_bytes,
         python: PythonRuntime { command: python },
+        mail: translate::mail(settings),
+        sensitive: translate::sensitive(settings),
+        base_url: base_url(settings),
+    }
+}
+
+/// `[api] base_url`, or where this node would serve its pages.
+pub(super) fn base_url(settings: &config::Settings) -> String {
+    match settings.api.base_url.as_str() {
+        "" => format!("http://{}:{}", host_name(), settings.api.port),
+        url => url.to_owned(),
     }
 }
 

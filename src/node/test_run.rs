@@ -12,10 +12,14 @@ use crate::config::{self, DatabaseUrl, Environment};
 use crate::domain::dag::DagDefinition;
 use crate::domain::graph::Dag;
 use crate::domain::ids::{DagId, RunId, TaskId};
+use crate::domain::operator::Operator;
+use crate::domain::past::PastRule;
 use crate::domain::problem::{Place, Problem};
 use crate::domain::schedule::Schedule;
+use crate::domain::setup::TaskRole;
 use crate::domain::state::RunState;
 use crate::domain::time::Time;
+use crate::domain::trigger::TriggerRule;
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
 use crate::protocol::event::{Change, Event};
 use crate::scheduler::actor::Scheduler;
@@ -66,8 +70,12 @@ pub async fn test_dag(
     let outcome = followed.await.map_err(|why| NodeError::Configuration(Problem::error(place, why)));
     let result = match outcome {
         Ok((run_id, watch)) => {
-            let state = watch_until_over(watch, &dag, &run_id, &mut on_event).await;
-            collect(&node, &dag, run_id, state).await
+            let mut watch = watch;
+            let state = watch_until_over(&mut watch, &dag, &run_id, &mut on_event).await;
+            if state.is_some() {
+                wait_for_callbacks(&node, &mut watch, &mut on_event).await?;
+            }
+            collect(&node, &dag, run_id, state, test.only.as_ref()).await
         }
         Err(error) => Err(error),
     };
@@ -81,6 +89,7 @@ fn private(settings: &config::Settings, scratch: &Scratch, log_folder: PathBuf) 
     private.database.url = DatabaseUrl::Sqlite { path: scratch.0.join("updraft.db") };
     private.home = scratch.0.clone();
     private.logging.base_log_folder = log_folder;
+    private.workers.callback_retries = 0;
     private
 }
 
@@ -89,10 +98,15 @@ fn alone(mut definition: DagDefinition, only: Option<&TaskId>) -> DagDefinition 
     definition.schedule = Schedule::Never;
     definition.is_paused_upon_creation = Some(false);
     if let Some(only) = only {
-        definition.tasks.retain(|task| task.task_id == *only);
         for task in &mut definition.tasks {
-            task.upstream.clear();
-            task.retries = 0;
+            (task.past, task.retries) = (PastRule::default(), 0);
+            if task.task_id == *only {
+                task.upstream.clear();
+                (task.role, task.trigger_rule) = (TaskRole::Work, TriggerRule::AllSuccess);
+            } else {
+                // It stays, so that a branch finds what it may choose; but it does nothing.
+                task.operator = Operator::Empty;
+            }
         }
     }
     definition
@@ -115,7 +129,13 @@ async fn follow(
         user: None,
     };
     let file = dag.definition.file.clone();
-    let change = FileChange { file, source: String::new(), dags: vec![Arc::new(dag)], problems: Vec::new() };
+    let change = FileChange {
+        file,
+        source: String::new(),
+        dags: vec![Arc::new(dag)],
+        problems: Vec::new(),
+        took: std::time::Duration::ZERO,
+    };
     scheduler.send(FilesChanged(vec![change])).await.map_err(gone)?;
     scheduler.send(FolderRead).await.map_err(gone)?;
     // Watched before it begins, so that nothing is missed.
@@ -127,12 +147,18 @@ async fn follow(
         | Reply::PoolSet { .. }
         | Reply::PoolDeleted { .. }
         | Reply::Touched { .. }
-        | Reply::RunMarked { .. } => Err("a trigger was answered as something else".to_owned()),
+        | Reply::RunMarked { .. }
+        | Reply::BackfillCreated(_)
+        | Reply::BackfillChanged { .. }
+        | Reply::DagDeleted { .. }
+        | Reply::Explained { .. }
+        | Reply::DagExplained { .. }
+        | Reply::Cleaned { .. } => Err("a trigger was answered as something else".to_owned()),
     }
 }
 
 async fn watch_until_over(
-    Watch(mut events): Watch,
+    Watch(events): &mut Watch,
     dag: &DagId,
     run_id: &RunId,
     on_event: &mut impl FnMut(&Event),
@@ -149,7 +175,11 @@ async fn watch_until_over(
                     Change::Run { dag: of, run, state } if of == *dag && run == *run_id && state.is_finished() => {
                         return Some(state);
                     }
-                    Change::Run { .. } | Change::Task { .. } | Change::Dag { .. } => {}
+                    Change::Run { .. }
+                    | Change::Task { .. }
+                    | Change::Dag { .. }
+                    | Change::Notification { .. }
+                    | Change::DeadlineMissed { .. } => {}
                 }
             }
             // Too slow for this many events: progress has a gap, the end is still seen.
@@ -159,12 +189,40 @@ async fn watch_until_over(
     }
 }
 
-async fn collect(node: &Node, dag: &DagId, run_id: RunId, state: Option<RunState>) -> Result<TestOutcome, NodeError> {
+/// Callbacks belong to the run that is tried: each is tried once before the node goes.
+async fn wait_for_callbacks(
+    node: &Node,
+    Watch(events): &mut Watch,
+    on_event: &mut impl FnMut(&Event),
+) -> Result<(), NodeError> {
+    while node.store.pending_notifications().await? > 0 {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        match event {
+            Ok(event) => on_event(&event),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+async fn collect(
+    node: &Node,
+    dag: &DagId,
+    run_id: RunId,
+    state: Option<RunState>,
+    only: Option<&TaskId>,
+) -> Result<TestOutcome, NodeError> {
     let run = node.store.run(dag, &run_id).await?;
     let (tasks, attempts) = match &run {
         Some(run) => (node.store.tasks(run.key).await?, node.store.attempts(run.key, None).await?),
         None => (Vec::new(), Vec::new()),
     };
+    let is_meant = |task: &TaskRow| only.is_none_or(|only| task.task_id == *only);
+    let tasks = tasks.into_iter().filter(is_meant).collect();
     // Interrupted: what did not end has failed.
     Ok(TestOutcome { run_id, state: state.unwrap_or(RunState::Failed), tasks, attempts })
 }

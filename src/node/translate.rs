@@ -6,13 +6,16 @@ use crate::config;
 use crate::dagfile::folder::Folder;
 use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
-use crate::dagfile::lower::Defaults;
+use crate::dagfile::lower::{Defaults, MailDefaults};
 use crate::dagfile::python::{Interpreter, Limits, install_package};
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
+use crate::domain::notification::{DEFAULT_HTML_CONTENT, DEFAULT_SUBJECT, Patience};
 use crate::domain::problem::{Place, Problem};
 use crate::domain::schedule::{Family, Schedule};
-use crate::scheduler::core::{Grant, Settings};
+use crate::domain::secret::{Hidden, Sensitive};
+use crate::protocol::task_channel::MailServer;
+use crate::scheduler::core::{Grant, Notifications, Settings};
 use crate::store::{OpenOptions, Synchronous};
 
 /// What the scheduler's core is told.
@@ -20,12 +23,43 @@ pub fn scheduler(settings: &config::Settings) -> Settings {
     Settings {
         parallelism: Limit::from_zero_unlimited(settings.core.parallelism),
         paused_at_creation: settings.core.dags_are_paused_at_creation,
+        max_map_length: settings.core.max_map_length,
         infra_retries: i32::try_from(settings.core.infra_retries).unwrap_or(i32::MAX),
         max_retry_delay: settings.core.max_task_retry_delay,
         manual_runs_have_dates: settings.core.era == config::Era::Airflow2,
+        xcom_of_any_task: settings.core.era == config::Era::Airflow2,
+        conf_overrides_params: settings.core.dag_run_conf_overrides_params,
         kill_grace: settings.workers.kill_grace,
         grant: Grant::InProcess,
+        notifications: Notifications {
+            at_once: usize::try_from(settings.workers.callbacks_at_once).unwrap_or(usize::MAX),
+            timeout: settings.workers.callback_timeout,
+            patience: Patience {
+                retries: settings.workers.callback_retries,
+                delay: settings.workers.callback_retry_delay,
+            },
+        },
     }
+}
+
+/// Where mail goes that names no connection.
+pub fn mail(settings: &config::Settings) -> MailServer {
+    let (email, smtp) = (&settings.email, &settings.smtp);
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    MailServer {
+        host: smtp.smtp_host.clone(),
+        port: smtp.smtp_port,
+        starttls: smtp.smtp_starttls,
+        ssl: smtp.smtp_ssl,
+        user: given(&smtp.smtp_user),
+        password: given(smtp.smtp_password.reveal()).map(Hidden),
+        from: given(&email.from_email).unwrap_or_else(|| smtp.smtp_mail_from.clone()),
+    }
+}
+
+/// Which names hold what must not stand in a log.
+pub fn sensitive(settings: &config::Settings) -> Sensitive {
+    Sensitive::new(settings.core.hide_sensitive_var_conn_fields, &settings.core.sensitive_var_conn_names)
 }
 
 /// How the database is opened.
@@ -72,7 +106,26 @@ pub fn defaults(settings: &config::Settings) -> Result<Defaults, Problem> {
         queue: QueueName::new(&settings.operators.default_queue)
             .map_err(|invalid| bad("operators", "default_queue", &invalid.to_string()))?,
         owner: settings.operators.default_owner.clone(),
+        mail: MailDefaults {
+            on_failure: settings.email.default_email_on_failure,
+            on_retry: settings.email.default_email_on_retry,
+            subject: template(settings, "subject_template", &settings.email.subject_template)?
+                .unwrap_or_else(|| DEFAULT_SUBJECT.to_owned()),
+            html_content: template(settings, "html_content_template", &settings.email.html_content_template)?
+                .unwrap_or_else(|| DEFAULT_HTML_CONTENT.to_owned()),
+        },
     })
+}
+
+/// What is in a file that `[email]` names; a relative path starts at the home folder.
+fn template(settings: &config::Settings, key: &str, path: &str) -> Result<Option<String>, Problem> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let path = settings.home.join(path);
+    let unreadable = |error| bad("email", key, &format!("{} cannot be read: {error}", path.display()));
+    // The end of the last line belongs to the file, not to what it says.
+    std::fs::read_to_string(&path).map(|text| Some(text.trim_end().to_owned())).map_err(unreadable)
 }
 
 fn default_schedule(schedule: &config::DefaultSchedule, family: Family) -> Result<Schedule, Problem> {
@@ -101,10 +154,10 @@ pub fn interpreter(settings: &config::Settings) -> Result<Interpreter, String> {
     Ok(Interpreter { limits, ..Interpreter::new(&settings.python.interpreter, package) })
 }
 
-/// How DAG files are read.
-pub fn loader(settings: &config::Settings) -> Result<LoaderOptions, Problem> {
+/// How DAG files are read, by this interpreter.
+pub fn loader(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<LoaderOptions, Problem> {
     Ok(LoaderOptions {
-        python: interpreter(settings),
+        python,
         root: settings.core.dags_folder.clone(),
         defaults: defaults(settings)?,
         parsing_processes: usize::try_from(settings.dag_processor.parsing_processes).unwrap_or(1),

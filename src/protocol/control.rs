@@ -4,11 +4,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::ids::{DagId, PoolName, RunId, TaskId, TaskKey};
+use crate::domain::backfill::BackfillRequest;
+use crate::domain::ids::{BackfillId, DagId, MapIndex, PoolName, RunId, RunKey, TaskId, TaskKey};
 use crate::domain::run::RunType;
 use crate::domain::state::{Mark, RunState, TaskState};
 use crate::domain::time::Time;
 
+use super::explanation::{DagExplanation, Explanation};
 use super::selection::Selection;
 
 /// What a user wants to happen.
@@ -16,6 +18,8 @@ use super::selection::Selection;
 #[serde(tag = "control", rename_all = "snake_case")]
 pub enum Control {
     Trigger(Trigger),
+    /// The DAG that makes an asset is to make it.
+    Materialize(Materialize),
     Pause {
         dag: DagId,
         paused: bool,
@@ -38,6 +42,37 @@ pub enum Control {
         run_id: RunId,
         succeeded: bool,
     },
+    /// Runs of past dates.
+    CreateBackfill {
+        request: BackfillRequest,
+        user: Option<String>,
+    },
+    /// A paused backfill starts no run; those under way go on.
+    PauseBackfill {
+        backfill: BackfillId,
+        paused: bool,
+    },
+    /// A backfill ends now: what waits of it fails, what runs goes on.
+    CancelBackfill {
+        backfill: BackfillId,
+    },
+    /// A portion of what has long ended goes.
+    Clean(Clean),
+    /// The history of a DAG goes. Its file stays, and so does what that defines.
+    DeleteDag {
+        dag: DagId,
+    },
+    /// What holds a task instance, and what held it; changes nothing.
+    Explain {
+        dag: DagId,
+        run_id: RunId,
+        task: TaskId,
+        map_index: MapIndex,
+    },
+    /// Why a DAG makes no run now; changes nothing.
+    ExplainDag {
+        dag: DagId,
+    },
 }
 
 /// What is to run again (SCHEDULING §13).
@@ -52,6 +87,51 @@ pub struct Clear {
     pub reset_runs: bool,
     /// Changes nothing: only says what would be cleared.
     pub dry_run: bool,
+}
+
+/// What is to be forgotten. Nothing that is unfinished ever is, nor the newest run of a DAG.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clean {
+    /// Only what ended before.
+    pub before: Time,
+    pub tables: Vec<HistoryTable>,
+    /// Only runs after this one: where the portion before has ended.
+    pub after: RunKey,
+}
+
+/// A table that grows with the history, in Airflow's word where it has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryTable {
+    /// Runs, with everything that hangs on them.
+    DagRun,
+    TaskInstance,
+    /// The tries.
+    TaskInstanceHistory,
+    Xcom,
+    Backfill,
+    /// What users asked for, and the answers.
+    Command,
+}
+
+impl HistoryTable {
+    pub const ALL: [Self; 6] =
+        [Self::DagRun, Self::TaskInstance, Self::TaskInstanceHistory, Self::Xcom, Self::Backfill, Self::Command];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DagRun => "dag_run",
+            Self::TaskInstance => "task_instance",
+            Self::TaskInstanceHistory => "task_instance_history",
+            Self::Xcom => "xcom",
+            Self::Backfill => "backfill",
+            Self::Command => "command",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.as_str() == word)
+    }
 }
 
 /// A pool as a user wants it. One with a known name is replaced.
@@ -77,6 +157,14 @@ pub struct Trigger {
     pub conf: serde_json::Map<String, Value>,
     pub note: Option<String>,
     pub by: TriggeredBy,
+    pub user: Option<String>,
+}
+
+/// An asset that a user wants made, by its name or by its URI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Materialize {
+    pub name: Option<String>,
+    pub uri: Option<String>,
     pub user: Option<String>,
 }
 
@@ -147,9 +235,41 @@ pub enum Reply {
         state: RunState,
         changed: bool,
     },
+    BackfillCreated(BackfillCreated),
+    /// `changed` is false when it was so already.
+    BackfillChanged {
+        backfill: BackfillId,
+        dag: DagId,
+        changed: bool,
+    },
+    DagDeleted {
+        dag: DagId,
+    },
+    Explained {
+        explanation: Box<Explanation>,
+    },
+    DagExplained {
+        explanation: Box<DagExplanation>,
+    },
+    /// `last` is the run to go on after; `None`: nothing is left.
+    Cleaned {
+        runs: u32,
+        last: Option<RunKey>,
+    },
     Refused {
         why: Refused,
     },
+}
+
+/// A backfill that now exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackfillCreated {
+    pub backfill: BackfillId,
+    pub dag: DagId,
+    /// How many dates it has.
+    pub dates: u32,
+    /// The DAG is paused: the backfill waits until it is not.
+    pub paused: bool,
 }
 
 /// A task instance that a user's wish is about.
@@ -171,6 +291,9 @@ pub struct Triggered {
     pub interval_start: Option<Time>,
     pub interval_end: Option<Time>,
     pub run_after: Time,
+    /// `None` while it waits for a place.
+    #[serde(default)]
+    pub started_at: Option<Time>,
     pub conf: serde_json::Map<String, Value>,
     /// The DAG is paused: the run waits until it is not.
     pub paused: bool,
@@ -194,6 +317,16 @@ pub enum Refused {
     PoolNotFound { pool: PoolName, hint: Option<String> },
     #[error("{pool} cannot be deleted: it is the pool of every task that names none")]
     DefaultPool { pool: PoolName },
+    #[error("no backfill has the number {backfill}: `updraft backfill list` shows those there are")]
+    BackfillNotFound { backfill: BackfillId },
+    #[error(
+        "DAG `{dag}` already has an active backfill: wait for its end, or cancel it with `updraft backfill cancel {backfill}`"
+    )]
+    BackfillActive { dag: DagId, backfill: BackfillId },
+    #[error("backfill {backfill} is over: nothing of it can be changed any more")]
+    BackfillOver { backfill: BackfillId },
+    #[error("task `{task}` of run `{run_id}` still runs: pause DAG `{dag}` and wait, or mark the run failed")]
+    TaskRuns { dag: DagId, run_id: RunId, task: TaskId },
     #[error("{message}")]
     Invalid { message: String },
 }

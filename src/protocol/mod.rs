@@ -4,8 +4,10 @@
 //! here. A message never carries a handle, a closure or a database row.
 
 pub mod control;
+pub mod envelope;
 pub mod event;
 pub mod execution;
+pub mod explanation;
 pub mod selection;
 pub mod status;
 pub mod task_channel;

@@ -1,4 +1,4 @@
-//! The border between a worker and the Python process of one attempt.
+//! The border between a worker and the process of one attempt: Python's bridge, or a native operator.
 //!
 //! The process gets one end of a Unix stream socket pair as its file descriptor
 //! 0; 1 and 2 are the log. Both directions carry frames: a length of 4 bytes,
@@ -26,9 +26,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::operator::PythonCode;
+use crate::domain::asset::{AssetEvent, Linked, OutletEvent};
+use crate::domain::expand::Mapped;
+use crate::domain::native::Native;
+use crate::domain::notification::Notice;
+use crate::domain::operator::{PythonCode, PythonDecision};
 use crate::domain::run::RunType;
+use crate::domain::secret::Hidden;
 use crate::domain::time::Time;
+use crate::domain::wait::Awaited;
+
+use super::work::Question;
 
 /// A frame longer than this is a fault, not a value.
 pub const MAX_FRAME: u32 = 64 << 20;
@@ -38,12 +46,64 @@ pub const MAX_FRAME: u32 = 64 << 20;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToTask {
     Start(Box<Start>),
+    Operate(Box<Operate>),
+}
+
+/// Everything that a native operator needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operate {
+    /// Rendered.
+    pub native: Native,
+    pub dag_id: String,
+    pub task_id: String,
+    pub run_id: String,
+    pub logical_date: Option<Time>,
+    pub data_interval_end: Option<Time>,
+    pub run_after: Time,
+    /// When a sensor looked for the first time, in an attempt before this one.
+    #[serde(default)]
+    pub waiting_since: Option<Time>,
+    #[serde(default)]
+    pub reschedules: u32,
+    /// Where mail goes that names no connection.
+    #[serde(default)]
+    pub mail: MailServer,
+}
+
+/// The sections `[smtp]` and `[email]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MailServer {
+    pub host: String,
+    pub port: u16,
+    pub starttls: bool,
+    pub ssl: bool,
+    pub user: Option<String>,
+    pub password: Option<Hidden>,
+    pub from: String,
+}
+
+impl Default for MailServer {
+    /// Airflow's, as installed.
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: 25,
+            starttls: true,
+            ssl: false,
+            user: None,
+            password: None,
+            from: "airflow@example.com".to_owned(),
+        }
+    }
 }
 
 /// Everything that the process needs to run the attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     pub code: PythonCode,
+    /// What the result decides about the tasks downstream, for code that is no task object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decides: Option<PythonDecision>,
     /// Rendered.
     #[serde(default)]
     pub args: Vec<Value>,
@@ -55,6 +115,9 @@ pub struct Start {
     pub run_id: String,
     /// -1 for a task that is not mapped.
     pub map_index: i32,
+    /// What one instance of a mapped task, or of a task in a mapped group, gets; rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Mapped>,
     pub try_number: i32,
     pub max_tries: i32,
     pub run_type: RunType,
@@ -68,13 +131,43 @@ pub struct Start {
     pub start_date: Option<Time>,
     pub previous_logical_date: Option<Time>,
     pub next_logical_date: Option<Time>,
+    /// Of the newest earlier run that succeeded.
+    #[serde(default)]
+    pub prev_data_interval_start_success: Option<Time>,
+    #[serde(default)]
+    pub prev_data_interval_end_success: Option<Time>,
+    #[serde(default)]
+    pub prev_start_date_success: Option<Time>,
+    #[serde(default)]
+    pub prev_end_date_success: Option<Time>,
+    /// Airflow 2: `xcom_pull` that names no task takes the newest value of any.
+    #[serde(default)]
+    pub xcom_of_any_task: bool,
     #[serde(default)]
     pub conf: Map<String, Value>,
     /// DAG defaults under task params under conf, merged.
     #[serde(default)]
     pub params: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inlets: Vec<Linked>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlets: Vec<Linked>,
+    /// The asset events that the run was made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asset_events: Vec<AssetEvent>,
     /// Absolute; modules in it are importable.
     pub dags_folder: String,
+    /// When a sensor looked for the first time, in an attempt before this one.
+    #[serde(default)]
+    pub waiting_since: Option<Time>,
+    #[serde(default)]
+    pub reschedules: u32,
+    /// Where people read its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_url: Option<String>,
+    /// What happened: then it is not the task that runs, but its callback for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Notice>,
 }
 
 /// The answer to a request.
@@ -115,22 +208,56 @@ pub enum FromTask {
         run_id: Option<String>,
         #[serde(default)]
         dag_id: Option<String>,
-        /// Whether the newest value of an earlier run will do.
+    },
+    /// The newest value of any task of the run, or, with `prior_dates`, of this or an earlier run.
+    #[serde(rename = "get_newest_xcom")]
+    GetNewestXCom {
+        id: u64,
         #[serde(default)]
-        include_prior_dates: bool,
+        task_id: Option<String>,
+        key: String,
+        #[serde(default)]
+        run_id: Option<String>,
+        #[serde(default)]
+        dag_id: Option<String>,
+        #[serde(default)]
+        prior_dates: bool,
     },
     #[serde(rename = "set_xcom")]
     SetXCom { id: u64, key: String, value: Value },
     /// Answered with its text, or `null`.
     GetVariable { id: u64, key: String },
+    /// Answered with nothing: it is kept, encrypted.
+    SetVariable {
+        id: u64,
+        key: String,
+        value: String,
+        #[serde(default)]
+        description: Option<String>,
+    },
+    /// Answered with whether there was one.
+    DeleteVariable { id: u64, key: String },
+    /// Answered with the newest events of an asset, oldest first. By its name, or by its URI.
+    GetAssetEvents {
+        id: u64,
+        #[serde(default)]
+        name: Option<String>,
+        #[serde(default)]
+        uri: Option<String>,
+        /// At most so many.
+        #[serde(default)]
+        limit: Option<u64>,
+    },
     /// Answered with an object of Airflow's keys, or `null`.
     GetConnection { id: u64, conn_id: String },
+    /// Anything else that the scheduler can be asked.
+    Ask { id: u64, question: Question },
     /// The last word.
     Finish(Finish),
 }
 
 /// How the attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finish {
     pub state: FinishState,
     /// Of a failure: whether trying again could help. `AirflowFailException` says that it cannot.
@@ -139,6 +266,12 @@ pub struct Finish {
     /// One sentence; the traceback is in the log.
     #[serde(default)]
     pub message: Option<String>,
+    /// What the task says of the assets that it changed; counts when it succeeded.
+    #[serde(default)]
+    pub outlet_events: Vec<OutletEvent>,
+    /// Of an attempt that goes back to waiting: for what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<Awaited>,
 }
 
 fn yes() -> bool {
@@ -152,6 +285,8 @@ pub enum FinishState {
     Success,
     Failed,
     Skipped,
+    Rescheduled,
+    Deferred,
 }
 
 /// A message as a frame.
@@ -217,11 +352,16 @@ mod tests {
                 key: "return_value".into(),
                 map_index: None,
                 run_id: None,
-                dag_id: None,
-                include_prior_dates: false
+                dag_id: None
             }
         );
-        let finish = Finish { state: FinishState::Failed, retryable: true, message: None };
+        let finish = Finish {
+            state: FinishState::Failed,
+            retryable: true,
+            message: None,
+            outlet_events: Vec::new(),
+            awaited: None,
+        };
         assert_eq!(read(r#"{"type":"finish","state":"failed"}"#), FromTask::Finish(finish));
     }
 }

@@ -7,13 +7,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::asset::{AssetEvent, Linked, OutletEvent};
 use crate::domain::attempt::{Outcome, Refusal, Verdict};
 use crate::domain::connection::Connection;
-use crate::domain::ids::{AttemptId, Claim, Dispatch, Epoch, Incarnation, QueueName, TaskKey, TryNumber, WorkerId};
+use crate::domain::expand::{Mapped, Piece};
+use crate::domain::ids::{
+    AttemptId, Claim, Dispatch, Epoch, Incarnation, NotificationId, QueueName, TaskKey, TryNumber, WorkerId,
+};
+use crate::domain::notification::Notice;
 use crate::domain::operator::Operator;
 use crate::domain::run::{DataInterval, RunType};
 use crate::domain::secret::Hidden;
+use crate::domain::state::RunState;
+use crate::domain::template::PreviousSuccess;
 use crate::domain::time::{Time, seconds};
+use crate::domain::wait::{Awaited, AwaitedTasks, Seen};
 
 /// What a worker is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +41,11 @@ pub enum ToWorker {
         claim: Claim,
         why: Refusal,
         epoch: Epoch,
+    },
+    /// A notification to carry out beside the tasks; it takes none of their slots. At least once: the same one may come again.
+    Notify {
+        id: NotificationId,
+        task: Box<TaskMessage>,
     },
     /// The reports of these claims were recorded; the worker may forget them.
     Settled {
@@ -91,6 +104,8 @@ pub enum FromWorker {
         claim: Claim,
     },
     Beat(Beat),
+    /// A notification was carried out, or was tried.
+    Notified(Notified),
     /// A running task asks for something.
     Asked {
         attempt: AttemptId,
@@ -148,6 +163,22 @@ pub struct Report {
     /// Values to store with the outcome, in the same commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub xcoms: Vec<(String, Value)>,
+    /// What the task said of the assets that it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlet_events: Vec<OutletEvent>,
+    /// Of an attempt that was rescheduled or deferred: what the task instance waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<Awaited>,
+}
+
+/// What became of one try of a notification. One that was stopped with its worker is not reported: it is said again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notified {
+    pub id: NotificationId,
+    pub worker: WorkerId,
+    pub succeeded: bool,
+    pub message: Option<String>,
+    pub ended_at: Time,
 }
 
 /// Everything that a worker needs to run one attempt; it asks no database.
@@ -171,7 +202,22 @@ pub struct TaskMessage {
     pub do_xcom_push: bool,
     /// Relative to the base log folder, in Airflow's layout.
     pub log_path: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inlets: Vec<Linked>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlets: Vec<Linked>,
+    /// Of a sensor that looked before: when it did so first, and how often it went back to waiting.
+    #[serde(default)]
+    pub waiting_since: Option<Time>,
+    #[serde(default)]
+    pub reschedules: u32,
     pub run: RunContext,
+    /// What one instance of a mapped task gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Mapped>,
+    /// Of a notification: what happened. It is then not the task that runs, but whoever is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Box<Notice>>,
 }
 
 /// What templates and Python callables may know about the run.
@@ -189,12 +235,24 @@ pub struct RunContext {
     /// The logical dates of the neighbours on the schedule, where it has them.
     pub previous_logical_date: Option<Time>,
     pub next_logical_date: Option<Time>,
+    /// The newest earlier run that succeeded.
+    #[serde(default)]
+    pub previous_success: Option<PreviousSuccess>,
+    /// Airflow 2: `xcom_pull` that names no task takes the newest value of any.
+    #[serde(default)]
+    pub xcom_of_any_task: bool,
+    /// A template that is alone in its field keeps the type of its value.
+    #[serde(default)]
+    pub native_templates: bool,
     pub description: Option<String>,
     pub tags: Vec<String>,
     /// The DAG file, relative to the DAGs folder.
     pub file: String,
     /// Extra folders for template files.
     pub template_searchpath: Vec<String>,
+    /// The asset events that the run was made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asset_events: Vec<AssetEvent>,
 }
 
 /// What a running task may ask.
@@ -209,10 +267,24 @@ pub enum Question {
         run_id: Option<String>,
         dag_id: Option<String>,
     },
+    /// The newest value of any task of the run, or, with `prior_dates`, of this or an earlier run.
+    GetNewestXCom {
+        task_id: Option<String>,
+        key: String,
+        run_id: Option<String>,
+        dag_id: Option<String>,
+        prior_dates: bool,
+    },
     /// Stored at once, before the task ends.
     SetXCom {
         key: String,
         value: Value,
+    },
+    /// Element `index` of what a task of the same run left, for one instance of a mapped task.
+    GetMapped {
+        task_id: String,
+        key: String,
+        index: u32,
     },
     GetVariable {
         key: String,
@@ -220,6 +292,49 @@ pub enum Question {
     GetConnection {
         conn_id: String,
     },
+    SetVariable {
+        key: String,
+        value: Hidden,
+        description: Option<String>,
+    },
+    DeleteVariable {
+        key: String,
+    },
+    /// The newest events of an asset, by its name, or by its URI where no asset has the name.
+    GetAssetEvents {
+        name: Option<String>,
+        uri: Option<String>,
+        limit: Option<u64>,
+    },
+    /// A run of another DAG, in this task's name.
+    TriggerDagRun(TriggerDagRunRequest),
+    /// Everything in a run is cleared, and it runs again.
+    ClearRun {
+        dag_id: String,
+        run_id: String,
+    },
+    GetRunState {
+        dag_id: String,
+        run_id: String,
+    },
+    /// How tasks of another DAG stand.
+    LookAt {
+        tasks: AwaitedTasks,
+    },
+}
+
+/// A run that a task asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriggerDagRunRequest {
+    pub dag_id: String,
+    pub run_id: Option<String>,
+    pub logical_date: Option<Time>,
+    #[serde(default)]
+    pub conf: serde_json::Map<String, Value>,
+    pub note: Option<String>,
+    /// Refused when the DAG is paused.
+    #[serde(default)]
+    pub fail_when_paused: bool,
 }
 
 /// The scheduler's answer to a [`Question`].
@@ -229,6 +344,10 @@ pub enum Answer {
     XCom {
         value: Option<Value>,
     },
+    /// `None`: there is no such element.
+    Mapped {
+        piece: Option<Piece>,
+    },
     /// `None`: there is no such variable.
     Variable {
         value: Option<Hidden>,
@@ -237,7 +356,29 @@ pub enum Answer {
     Connection {
         connection: Option<Box<Connection>>,
     },
+    AssetEvents {
+        events: Vec<AssetEvent>,
+    },
     Stored,
+    /// Whether there was one.
+    Deleted {
+        existed: bool,
+    },
+    Triggered {
+        run_id: String,
+        logical_date: Option<Time>,
+    },
+    /// A run of that id or date is there already.
+    RunExists {
+        run_id: String,
+    },
+    /// `None`: there is no such run.
+    RunState {
+        state: Option<RunState>,
+    },
+    Seen {
+        seen: Seen,
+    },
     Refused {
         why: String,
     },

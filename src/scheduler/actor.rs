@@ -22,13 +22,15 @@ use tokio::sync::{broadcast, oneshot};
 use crate::actor::told::Outlet;
 use crate::domain::ids::{Epoch, WorkerId};
 use crate::domain::time::until;
+use crate::domain::wait::Awaited;
 use crate::protocol::control::{Refused, Reply};
 use crate::protocol::event::{Change, Event};
 use crate::protocol::work::{FromWorker, Online, ToWorker};
 use crate::store::write::Write;
 use crate::store::{CommitError, PendingCommand, Store, StoreError, Vault, Writer};
 
-use super::core::{Core, Effect, History, Input, Settings, Ticket, split};
+use super::TaskRef;
+use super::core::{Core, Effect, History, Input, LookBack, Settings, Ticket, split};
 use super::load::{fresh_ids, load};
 use super::lookup;
 use super::restore::Unfinished;
@@ -44,7 +46,7 @@ const ENOUGH: usize = 16;
 const GATHER_FOR: Duration = Duration::from_millis(2);
 /// How long a failed commit waits before it is tried again; doubled up to the second.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
+pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// The invariants of the whole memory are checked at most this often.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
@@ -80,7 +82,7 @@ pub enum Ended {
 
 /// The actor.
 pub struct Scheduler {
-    store: Store,
+    pub(super) store: Store,
     vault: Vault,
     settings: Settings,
     holder: String,
@@ -106,8 +108,12 @@ pub struct Scheduler {
     pub(super) commands_waiting: bool,
     /// Said again to a core that was loaded anew.
     pub(super) folder_read: bool,
+    /// What the core wants to know of the history.
+    pub(super) looking_back: Vec<LookBack>,
     /// Who waits until nothing is gathered and nothing commits.
     pub(super) waits_for_rest: Option<Waker>,
+    /// What the core wants to know of runs that it has forgotten.
+    pub(super) to_look_at: Vec<(TaskRef, Awaited)>,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -152,7 +158,9 @@ impl Scheduler {
             commits: 0,
             commands_waiting: true,
             folder_read: false,
+            looking_back: Vec::new(),
             waits_for_rest: None,
+            to_look_at: Vec::new(),
             ended: Some(ended),
         };
         scheduler.commit_first(effects).await?;
@@ -196,7 +204,7 @@ impl Scheduler {
         for _ in 0..BATCH {
             let Some(input) = self.gathered.front() else { break };
             // What is decided by the history must see everything before it committed.
-            if matches!(input, Input::Control { .. }) {
+            if matches!(input, Input::Control { .. } | Input::DatesKnown { .. }) {
                 if effects.is_empty() {
                     self.look_up_then_apply(ctx);
                     return;
@@ -233,32 +241,32 @@ impl Scheduler {
         waits
     }
 
-    /// Asks the store for what a control must know, with nothing uncommitted in between.
+    /// Asks the store for what a decision must know of the past, with nothing uncommitted in between.
     fn look_up_then_apply(&mut self, ctx: &mut Context<Self>) {
-        let Some(Input::Control { ticket, control, .. }) = self.gathered.pop_front() else { return };
+        let Some(input) = self.gathered.pop_front() else { return };
         let writer = self.writer.take();
         let store = self.store.clone();
-        let looked_up = async move {
-            let history = lookup::history(&store, &control).await;
-            (writer, ticket, control, history)
-        };
-        let then = |(writer, ticket, control, history): (_, _, _, Result<History, StoreError>),
-                    this: &mut Self,
-                    ctx: &mut Context<Self>| {
-            this.writer = writer;
-            match history {
-                Ok(history) => {
-                    let input = Input::Control { ticket, control, history };
-                    let effects = this.core.apply(Utc::now(), input);
-                    this.commit(effects, ctx);
+        let looked_up = async move { (writer, lookup::with_history(&store, input).await) };
+        let then =
+            |(writer, looked_up): (_, Result<Input, (Input, StoreError)>), this: &mut Self, ctx: &mut Context<Self>| {
+                this.writer = writer;
+                match looked_up {
+                    Ok(input) => {
+                        let effects = this.core.apply(Utc::now(), input);
+                        this.commit(effects, ctx);
+                    }
+                    Err((Input::Control { ticket, .. }, error)) => {
+                        let why = Refused::Invalid { message: format!("the database could not be asked: {error}") };
+                        this.answer(ticket, Reply::Refused { why });
+                        this.rest(ctx);
+                    }
+                    Err((input, error)) => {
+                        tracing::warn!(%error, retry_in = ?RETRY_LONGEST, "the history cannot be read yet");
+                        ctx.run_later(RETRY_LONGEST, |this, ctx| this.gather(input, ctx));
+                        this.rest(ctx);
+                    }
                 }
-                Err(error) => {
-                    let why = Refused::Invalid { message: format!("the database could not be asked: {error}") };
-                    this.answer(ticket, Reply::Refused { why });
-                    this.go_on(ctx);
-                }
-            }
-        };
+            };
         ctx.spawn(looked_up.into_actor(self).map(then));
     }
 
@@ -360,6 +368,8 @@ impl Scheduler {
 
     /// The batch is done: the next one, or the next alarm.
     fn rest(&mut self, ctx: &mut Context<Self>) {
+        self.look_around(ctx);
+        self.look_back(ctx);
         if self.gathered.is_empty() && !self.commands_waiting {
             self.set_alarm(ctx);
             if let Some(waiting) = self.waits_for_rest.take() {
@@ -426,6 +436,16 @@ impl Scheduler {
                         outbox.say(Outgoing { to: Some(claim.worker), message });
                     });
                 }
+                Effect::LookAt { at, awaited } => self.to_look_at.push((at, awaited)),
+                // The next batch begins with it: the history that it needs is read then.
+                Effect::Errand { ticket, control } => {
+                    self.gathered.push_back(Input::Control { ticket, control, history: History::default() });
+                }
+                Effect::LookBack(question) => self.looking_back.push(question),
+                // Whoever says this goes on afterwards, and finds it gathered.
+                Effect::Inquire(inquiry) => {
+                    self.gathered.push_back(Input::DatesKnown { inquiry, history: History::default() });
+                }
                 Effect::Event(change) => self.tell(change),
                 Effect::Write(_) => {}
             }
@@ -442,6 +462,18 @@ impl Scheduler {
             }
             Change::Run { dag, run, state } => tracing::info!(%dag, %run, %state, "run changed"),
             Change::Dag { dag } => tracing::debug!(%dag, "dag changed"),
+            Change::Notification { key, occasion, state, error } => {
+                let occasion = occasion.as_str();
+                match error {
+                    None => {
+                        tracing::debug!(dag = %key.dag, run = %key.run, occasion, state = state.as_str(), "notification carried out")
+                    }
+                    Some(error) => {
+                        tracing::warn!(dag = %key.dag, run = %key.run, occasion, state = state.as_str(), %error, "notification failed");
+                    }
+                }
+            }
+            Change::DeadlineMissed { dag, run, due_at } => tracing::warn!(%dag, %run, due = %due_at, "deadline missed"),
         }
         self.event_number += 1;
         let event = Event { number: self.event_number, at: Utc::now(), change };
@@ -457,8 +489,8 @@ impl Scheduler {
                     let _ = caller.send(reply);
                 }
             }
-            // The answer is the row that was committed with the change.
-            Ticket::Command(_) => {}
+            // The answer is a row, or a message to a worker, that was sent with the change.
+            Ticket::Command(_) | Ticket::Task { .. } => {}
         }
     }
 
@@ -540,6 +572,7 @@ impl Actor for Scheduler {
         // Every message in it is bounded by what it is about: attempts, files, commands.
         ctx.set_mailbox_capacity(0);
         self.set_alarm(ctx);
+        self.look_around(ctx);
         self.go_on(ctx);
         if let Some(renew) = self.renew {
             ctx.run_interval(renew, |this, ctx| this.renew(ctx));

@@ -17,21 +17,27 @@
 //! the best parked lane that fits is open* (`wake` keeps it so).
 //!
 //! This module counts; it never decides that a task is ready, and it writes nothing.
+//! What it is asked about those who wait is in `line.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::domain::ids::{DagId, PoolName, RunKey, TaskId};
+use crate::domain::journal::Stretch;
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 
 use super::TaskRef;
+use super::waits::Log;
 
 /// The order of picking (SCHEDULING §7): weight, then date, then map index, then who came first.
+/// Whatever a backfill does waits for what happens now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
+    pub of_backfill: bool,
     /// Negated weight, so that the heaviest sorts first.
     pub weight: i64,
-    pub date: Time,
+    /// In microseconds; of a backfill's run its place in the order of the backfill.
+    pub date: i64,
     pub map_index: i32,
     pub arrival: u64,
 }
@@ -43,22 +49,30 @@ pub struct Holds {
     pub scope: Scope,
     /// Of a task with a limit of its own.
     pub task: Option<Scope>,
+    /// Of a task with a limit in each run.
+    pub task_of_run: Option<Scope>,
     pub pool: PoolName,
     pub pool_slots: u32,
 }
 
 impl Holds {
-    fn scopes(&self) -> impl Iterator<Item = &Scope> {
-        std::iter::once(&self.scope).chain(&self.task)
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        std::iter::once(&self.scope).chain(self.task_scopes())
+    }
+
+    /// The limits of its own task.
+    pub(super) fn task_scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.task.iter().chain(&self.task_of_run)
     }
 }
 
-/// What a limit counts over: a DAG's `max_active_tasks`, or a task's `max_active_tis_per_dag`.
+/// What a limit counts over: a DAG's `max_active_tasks`, or a task's `max_active_tis_per_dag` and `max_active_tis_per_dagrun`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     Dag(DagId),
     Run(RunKey),
     Task(DagId, TaskId),
+    TaskOfRun(RunKey, TaskId),
 }
 
 /// What a lane waits for.
@@ -69,18 +83,39 @@ pub enum Constraint {
     Scope(Scope),
 }
 
+/// Why nobody is admitted although the limits of a lane have room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nobody waits, or whoever does meets a limit of its own.
+    No,
+    /// As many hold places as `parallelism` allows.
+    Parallelism,
+    NoWorker,
+    NoFreeSlot,
+    Leaving,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct LaneId(u32);
+pub(super) struct LaneId(u32);
 
 #[derive(Debug)]
-struct Lane {
-    holds: Holds,
-    waiting: BTreeMap<Rank, TaskRef>,
-    place: Place,
+pub(super) struct Lane {
+    pub holds: Holds,
+    pub waiting: BTreeMap<Rank, Waiting>,
+    pub place: Place,
+    /// What it was parked at, and `None` while it was open.
+    pub log: Log<Option<Constraint>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub task: TaskRef,
+    /// When it became scheduled.
+    pub since: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// Being moved, or new.
     Nowhere,
     Open {
@@ -93,32 +128,72 @@ enum Place {
 }
 
 /// What is taken of one limit; without a limit there is no room at all.
-#[derive(Clone, Copy, Debug)]
-struct Gauge {
-    limit: Option<Limit>,
-    taken: u32,
+#[derive(Debug)]
+pub(super) struct Gauge {
+    pub limit: Option<Limit>,
+    pub taken: u32,
+    /// Who takes it: for people, nothing is decided by it.
+    pub holders: BTreeSet<TaskRef>,
+    /// Whether it held somebody up.
+    pub shut: Log<bool>,
 }
 
 impl Gauge {
-    fn room(&self) -> u32 {
+    fn new(limit: Option<Limit>) -> Self {
+        Self { limit, taken: 0, holders: BTreeSet::new(), shut: Log::new() }
+    }
+
+    pub fn room(&self) -> u32 {
         self.limit.map_or(0, |limit| limit.room(self.taken))
+    }
+
+    fn take(&mut self, task: TaskRef, slots: u32, now: Option<Time>) {
+        self.taken += slots;
+        self.holders.insert(task);
+        if let Some(now) = now.filter(|_| self.room() == 0) {
+            self.shut.note(now, true);
+        }
+    }
+
+    fn give_back(&mut self, task: TaskRef, slots: u32) {
+        self.taken = self.taken.saturating_sub(slots);
+        self.holders.remove(&task);
+    }
+}
+
+impl Place {
+    fn parked_at(&self) -> Option<Constraint> {
+        match self {
+            Self::Nowhere | Self::Open { .. } => None,
+            Self::Parked { at, .. } => Some(at.clone()),
+        }
     }
 }
 
 /// All limits, what is taken of them, and who waits for them.
 #[derive(Debug)]
 pub struct Admission {
-    lanes: HashMap<LaneId, Lane>,
-    by_holds: HashMap<Holds, LaneId>,
+    pub(super) lanes: HashMap<LaneId, Lane>,
+    pub(super) by_holds: HashMap<Holds, LaneId>,
     next_lane: u32,
-    open: BTreeSet<(Rank, LaneId)>,
+    pub(super) open: BTreeSet<(Rank, LaneId)>,
     /// By limit, then by slots needed, best first.
-    parked: HashMap<Constraint, BTreeMap<u32, BTreeSet<(Rank, LaneId)>>>,
-    total: Gauge,
-    pools: HashMap<PoolName, Gauge>,
-    scopes: HashMap<Scope, Gauge>,
+    pub(super) parked: HashMap<Constraint, BTreeMap<u32, BTreeSet<(Rank, LaneId)>>>,
+    pub(super) total: Gauge,
+    pub(super) pools: HashMap<PoolName, Gauge>,
+    pub(super) scopes: HashMap<Scope, Gauge>,
     paused: HashSet<DagId>,
+    /// Who is deferred, by pool, with the slots that it wants.
+    deferred: HashMap<PoolName, BTreeMap<TaskRef, u32>>,
+    /// The pools whose slots stay taken meanwhile: `include_deferred`.
+    include_deferred: HashSet<PoolName>,
     waiting: usize,
+    /// The present instant; none before a restored memory goes on.
+    pub(super) now: Option<Time>,
+    /// What stopped everybody.
+    pub(super) stopped: Log<Stopped>,
+    /// How many lanes were looked at: what the work of picking is measured by.
+    steps: u64,
 }
 
 impl Admission {
@@ -130,28 +205,72 @@ impl Admission {
             next_lane: 0,
             open: BTreeSet::new(),
             parked: HashMap::new(),
-            total: Gauge { limit: Some(parallelism), taken: 0 },
+            total: Gauge::new(Some(parallelism)),
             pools: HashMap::new(),
             scopes: HashMap::new(),
             paused: HashSet::new(),
+            deferred: HashMap::new(),
+            include_deferred: HashSet::new(),
             waiting: 0,
+            now: None,
+            stopped: Log::new(),
+            steps: 0,
         }
     }
 
+    /// What is remembered from here on happens at this instant.
+    pub fn begin(&mut self, now: Time) {
+        if self.now.replace(now).is_none() {
+            // Restored lanes stood somewhere before anybody knew the time.
+            for lane in self.lanes.values_mut() {
+                lane.log.note(now, lane.place.parked_at());
+            }
+        }
+    }
+
+    /// Nobody more is admitted at this instant, for this reason.
+    pub fn stop(&mut self, why: Stopped) {
+        if let Some(now) = self.now {
+            self.stopped.note(now, if self.open.is_empty() { Stopped::No } else { why });
+        }
+    }
+
+    /// How many lanes were looked at so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// A pool that was never set, or that has no slots (`None`), lets nobody in.
-    pub fn set_pool(&mut self, pool: PoolName, slots: Option<Limit>) {
+    pub fn set_pool(&mut self, pool: PoolName, slots: Option<Limit>, include_deferred: bool) {
         self.pool_mut(&pool).limit = slots;
+        self.set_include_deferred(&pool, include_deferred);
         self.wake(&Constraint::Pool(pool));
     }
 
+    /// Those who are deferred at this moment take their slots, or give them back.
+    fn set_include_deferred(&mut self, pool: &PoolName, include: bool) {
+        let changes =
+            if include { self.include_deferred.insert(pool.clone()) } else { self.include_deferred.remove(pool) };
+        let deferred = self.deferred.get(pool).filter(|_| changes).cloned().unwrap_or_default();
+        let now = self.now;
+        let gauge = self.pool_mut(pool);
+        for (task, slots) in deferred {
+            if include {
+                gauge.take(task, slots, now);
+            } else {
+                gauge.give_back(task, slots);
+            }
+        }
+    }
+
     pub fn set_scope(&mut self, scope: Scope, limit: Limit) {
-        self.scopes.entry(scope.clone()).or_insert(Gauge { limit: None, taken: 0 }).limit = Some(limit);
+        self.scopes.entry(scope.clone()).or_insert_with(|| Gauge::new(None)).limit = Some(limit);
         self.wake(&Constraint::Scope(scope));
     }
 
     /// The same, unless the scope has a limit already.
     pub fn ensure_scope(&mut self, scope: Scope, limit: Limit) {
-        self.scopes.entry(scope).or_insert(Gauge { limit: Some(limit), taken: 0 });
+        self.scopes.entry(scope).or_insert_with(|| Gauge::new(Some(limit)));
     }
 
     /// A run is over: its own limit goes with it.
@@ -168,13 +287,13 @@ impl Admission {
         }
     }
 
-    /// A task instance became scheduled.
-    pub fn add(&mut self, task: TaskRef, rank: Rank, holds: &Holds) {
+    /// A task instance became scheduled, at `since`.
+    pub fn add(&mut self, task: TaskRef, since: Time, rank: Rank, holds: &Holds) {
         let id = self.lane(holds);
         self.waiting += 1;
         let lane = self.lane_mut(id);
         let head = lane.waiting.first_key_value().map(|(rank, _)| *rank);
-        lane.waiting.insert(rank, task);
+        lane.waiting.insert(rank, Waiting { task, since });
         // A new head may fit where the old one did not, so it is looked at again.
         if head.is_none_or(|head| rank < head) {
             self.take_out(id);
@@ -182,21 +301,24 @@ impl Admission {
         }
     }
 
-    /// A scheduled task instance is no longer so, for another reason than admission.
-    pub fn remove(&mut self, rank: Rank, holds: &Holds) {
-        let Some(&id) = self.by_holds.get(holds) else { return };
+    /// A scheduled task instance is no longer so, for another reason than admission. Returns what had held it.
+    pub fn remove(&mut self, rank: Rank, holds: &Holds) -> Vec<Stretch> {
+        let Some(&id) = self.by_holds.get(holds) else { return Vec::new() };
+        let held = self.held_so_far(rank, holds);
         self.take_out(id);
         if self.lane_mut(id).waiting.remove(&rank).is_some() {
             self.waiting -= 1;
         }
         self.open(id);
         self.wake_all(holds);
+        held
     }
 
-    /// The best task instance that fits every limit, which takes its places.
-    pub fn admit(&mut self) -> Option<TaskRef> {
+    /// The best task instance that fits every limit, which takes its places; and what had held it.
+    pub fn admit(&mut self) -> Option<(TaskRef, Vec<Stretch>)> {
         while self.total.room() > 0 {
-            let &(_, id) = self.open.first()?;
+            let &(rank, id) = self.open.first()?;
+            self.steps += 1;
             let lane = self.lane_mut(id);
             let holds = lane.holds.clone();
             self.take_out(id);
@@ -205,39 +327,79 @@ impl Admission {
                 self.wake_all(&holds);
                 continue;
             }
+            let held = self.held_so_far(rank, &holds);
             let lane = self.lane_mut(id);
-            let (_, task) = lane.waiting.pop_first().expect("an open lane has a head");
+            let (_, Waiting { task, .. }) = lane.waiting.pop_first().expect("an open lane has a head");
             self.waiting -= 1;
-            self.occupy(&holds);
+            self.occupy(task, &holds);
             self.open(id);
             self.wake_all(&holds);
-            return Some(task);
+            return Some((task, held));
         }
         None
     }
 
     /// A task instance takes its places without being asked: it held them before a restart.
-    pub fn occupy(&mut self, holds: &Holds) {
-        self.total.taken += 1;
-        self.pool_mut(&holds.pool).taken += holds.pool_slots;
+    pub fn occupy(&mut self, task: TaskRef, holds: &Holds) {
+        let now = self.now;
+        self.total.take(task, 1, now);
+        self.pool_mut(&holds.pool).take(task, holds.pool_slots, now);
         for scope in holds.scopes() {
             if let Some(gauge) = self.scopes.get_mut(scope) {
-                gauge.taken += 1;
+                gauge.take(task, 1, now);
             }
         }
     }
 
     /// A task instance gives its places back.
-    pub fn release(&mut self, holds: &Holds) {
-        self.total.taken = self.total.taken.saturating_sub(1);
-        let pool = self.pool_mut(&holds.pool);
-        pool.taken = pool.taken.saturating_sub(holds.pool_slots);
+    pub fn release(&mut self, task: TaskRef, holds: &Holds) {
+        self.total.give_back(task, 1);
+        self.pool_mut(&holds.pool).give_back(task, holds.pool_slots);
         for scope in holds.scopes() {
             if let Some(gauge) = self.scopes.get_mut(scope) {
-                gauge.taken = gauge.taken.saturating_sub(1);
+                gauge.give_back(task, 1);
             }
         }
         self.wake_all(holds);
+    }
+
+    /// A task instance waits without a process. It goes on counting for the limits of its task, and, where it is
+    /// deferred, for a pool with `include_deferred`. When it goes on it gives all that back, and waits in its lane
+    /// for everything: while it is scheduled nothing counts it.
+    pub fn rest(&mut self, task: TaskRef, holds: &Holds, is_deferred: bool) {
+        let now = self.now;
+        if is_deferred {
+            self.deferred.entry(holds.pool.clone()).or_default().insert(task, holds.pool_slots);
+            if self.include_deferred.contains(&holds.pool) {
+                self.pool_mut(&holds.pool).take(task, holds.pool_slots, now);
+            }
+        }
+        for scope in holds.task_scopes() {
+            if let Some(gauge) = self.scopes.get_mut(scope) {
+                gauge.take(task, 1, now);
+            }
+        }
+    }
+
+    /// It waits so no longer, whatever becomes of it.
+    pub fn rise(&mut self, task: TaskRef, holds: &Holds) {
+        let deferred = self.deferred.get_mut(&holds.pool);
+        if let Some(slots) = deferred.and_then(|deferred| deferred.remove(&task))
+            && self.include_deferred.contains(&holds.pool)
+        {
+            self.pool_mut(&holds.pool).give_back(task, slots);
+        }
+        for scope in holds.task_scopes() {
+            if let Some(gauge) = self.scopes.get_mut(scope) {
+                gauge.give_back(task, 1);
+            }
+        }
+        self.wake_all(holds);
+    }
+
+    /// Whether one of these takes up room while it is deferred, so that it has to wait for that room first.
+    pub fn deferred_takes_room(&self, holds: &Holds) -> bool {
+        self.include_deferred.contains(&holds.pool) || holds.task_scopes().next().is_some()
     }
 
     /// How many task instances hold a place.
@@ -255,21 +417,30 @@ impl Admission {
         self.pools.get(pool).map_or(0, |gauge| gauge.taken)
     }
 
+    /// Whether `parallelism` is reached.
+    pub fn is_full(&self) -> bool {
+        self.total.room() == 0
+    }
+
     /// What the lane of `holds` meets first, if anything; the total comes last.
     pub fn blocked_by(&self, holds: &Holds) -> Option<Constraint> {
-        if self.paused.contains(&holds.dag) {
-            return Some(Constraint::Paused(holds.dag.clone()));
-        }
+        self.constraints(holds).next()
+    }
+
+    /// Every limit that the lane of `holds` meets, in the order in which it meets them.
+    pub fn constraints<'a>(&'a self, holds: &'a Holds) -> impl Iterator<Item = Constraint> + 'a {
+        let paused = self.paused.contains(&holds.dag).then(|| Constraint::Paused(holds.dag.clone()));
         let is_full = |scope: &&Scope| self.scopes.get(*scope).is_some_and(|gauge| gauge.room() == 0);
-        if let Some(full) = holds.scopes().find(is_full) {
-            return Some(Constraint::Scope(full.clone()));
-        }
-        let room = self.pools.get(&holds.pool).map_or(0, Gauge::room);
-        (holds.pool_slots > room).then(|| Constraint::Pool(holds.pool.clone()))
+        let scopes = holds.scopes().filter(is_full).map(|full| Constraint::Scope(full.clone()));
+        let pool = std::iter::once_with(|| {
+            let room = self.pools.get(&holds.pool).map_or(0, Gauge::room);
+            (holds.pool_slots > room).then(|| Constraint::Pool(holds.pool.clone()))
+        });
+        paused.into_iter().chain(scopes).chain(pool.flatten())
     }
 
     fn pool_mut(&mut self, pool: &PoolName) -> &mut Gauge {
-        self.pools.entry(pool.clone()).or_insert(Gauge { limit: None, taken: 0 })
+        self.pools.entry(pool.clone()).or_insert_with(|| Gauge::new(None))
     }
 
     fn lane(&mut self, holds: &Holds) -> LaneId {
@@ -279,7 +450,8 @@ impl Admission {
         let id = LaneId(self.next_lane);
         self.next_lane = self.next_lane.wrapping_add(1);
         self.by_holds.insert(holds.clone(), id);
-        self.lanes.insert(id, Lane { holds: holds.clone(), waiting: BTreeMap::new(), place: Place::Nowhere });
+        let (waiting, place, log) = (BTreeMap::new(), Place::Nowhere, Log::new());
+        self.lanes.insert(id, Lane { holds: holds.clone(), waiting, place, log });
         id
     }
 
@@ -315,10 +487,14 @@ impl Admission {
 
     /// Puts a lane that stands nowhere among the open ones; an empty lane ends.
     fn open(&mut self, id: LaneId) {
+        let now = self.now;
         let lane = self.lane_mut(id);
         match lane.waiting.first_key_value() {
             Some((&rank, _)) => {
                 lane.place = Place::Open { rank };
+                if let Some(now) = now {
+                    lane.log.note(now, None);
+                }
                 self.open.insert((rank, id));
             }
             None => {
@@ -330,10 +506,15 @@ impl Admission {
     }
 
     fn park(&mut self, id: LaneId, at: Constraint) {
+        let now = self.now;
         let lane = self.lane_mut(id);
         let (&rank, _) = lane.waiting.first_key_value().expect("only a lane with a head is parked");
         let need = lane.holds.pool_slots;
         lane.place = Place::Parked { rank, at: at.clone() };
+        if let Some(now) = now {
+            lane.log.note(now, Some(at.clone()));
+        }
+        self.note_shut(&at, true);
         self.parked.entry(at).or_default().entry(need).or_default().insert((rank, id));
     }
 
@@ -359,8 +540,21 @@ impl Admission {
         let Some(needs) = self.parked.get(constraint) else { return };
         let best = needs.range(..=room).filter_map(|(_, lanes)| lanes.first()).min().copied();
         if let Some((_, id)) = best {
+            self.steps += 1;
+            self.note_shut(constraint, false);
             self.take_out(id);
             self.open(id);
+        }
+    }
+
+    fn note_shut(&mut self, constraint: &Constraint, is_shut: bool) {
+        let gauge = match constraint {
+            Constraint::Paused(_) => None,
+            Constraint::Pool(pool) => self.pools.get_mut(pool),
+            Constraint::Scope(scope) => self.scopes.get_mut(scope),
+        };
+        if let (Some(gauge), Some(now)) = (gauge, self.now) {
+            gauge.shut.note(now, is_shut);
         }
     }
 

@@ -3,17 +3,18 @@
 //! The attempt's own state changes only through [`AttemptState::on`].
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Wish};
-use crate::domain::dag::TaskDefinition;
-use crate::domain::graph::Dag;
 use crate::domain::ids::{AttemptId, Claim, MapIndex, TaskKey, TryNumber, WorkerId};
-use crate::domain::run::RunType;
-use crate::domain::schedule::Bounds;
+use crate::domain::skip::{InvalidDecision, SKIP_KEY};
 use crate::domain::state::{Ending, Mark, TaskEvent};
+use crate::domain::template::PreviousSuccess;
 use crate::domain::time::Time;
-use crate::protocol::work::{Report, RunContext, TaskMessage, ToWorker};
+use crate::protocol::work::{Report, TaskMessage, ToWorker};
 use crate::store::write::{AttemptRow, RunRow, Write, XComRow};
 
 use super::TaskRef;
+use super::admit::Stopped;
+use super::assets::linked;
+use super::context::{Surroundings, run_context};
 use super::core::{Core, Effect, Grant};
 use super::runs::count;
 
@@ -22,9 +23,30 @@ impl Core {
     pub(super) fn admit_all(&mut self, now: Time) {
         self.grant_released(now);
         while self.somebody_is_free() {
-            let Some(at) = self.admission.admit() else { return };
-            self.instance_mut(at).rank = None;
-            self.dispatch(now, at);
+            let Some((at, held)) = self.admission.admit() else { break };
+            let instance = self.instance_mut(at);
+            instance.rank = None;
+            instance.row.journal.extend(held);
+            if !self.waits_by_itself(now, at, true) {
+                self.dispatch(now, at);
+            }
+        }
+        self.admission.stop(self.stopped());
+    }
+
+    /// What keeps everybody from being admitted at this instant, whatever their own limits.
+    pub(super) fn stopped(&self) -> Stopped {
+        if self.leaving {
+            return Stopped::Leaving;
+        }
+        if self.admission.is_full() {
+            return Stopped::Parallelism;
+        }
+        match self.settings.grant {
+            Grant::ByClaim => Stopped::No,
+            Grant::InProcess if !self.workers.values().any(|worker| worker.row.online) => Stopped::NoWorker,
+            Grant::InProcess if self.free_worker().is_none() => Stopped::NoFreeSlot,
+            Grant::InProcess => Stopped::No,
         }
     }
 
@@ -117,9 +139,10 @@ impl Core {
             worker.owned.insert(id);
             worker.row.name.clone()
         });
+        // First, because whether it has begun before is what `owe_for_task` looks at.
+        self.move_task(at, TaskEvent::Started);
         let row = &mut self.instance_mut(at).row;
         (row.hostname, row.started_at) = (hostname, Some(now));
-        self.move_task(at, TaskEvent::Started);
     }
 
     fn send_task(&mut self, now: Time, at: TaskRef, to: Option<WorkerId>, granted: Option<Claim>) {
@@ -129,9 +152,10 @@ impl Core {
     }
 
     /// Everything that a worker needs, from memory alone: a takeover says the same again.
-    fn task_message(&self, now: Time, at: TaskRef) -> Option<TaskMessage> {
+    fn task_message(&mut self, now: Time, at: TaskRef) -> Option<TaskMessage> {
+        let mapped = self.mapped(at);
         let run = self.run(at.run);
-        let instance = &run.tasks[at.task.usize()];
+        let instance = run.instance(at);
         let attempt = instance.attempt.as_ref()?;
         let dispatch = match attempt.state {
             AttemptState::Queued { dispatch }
@@ -154,8 +178,31 @@ impl Core {
             execution_timeout: task.execution_timeout,
             do_xcom_push: task.do_xcom_push,
             log_path: attempt.log_path.clone(),
-            run: run_context(&run.row, &run.dag, task, now),
+            inlets: linked(&run.dag.definition, &task.inlets),
+            outlets: linked(&run.dag.definition, &task.outlets),
+            waiting_since: instance.row.waiting.as_ref().map(|waiting| waiting.since),
+            reschedules: instance.row.waiting.as_ref().map_or(0, |waiting| waiting.reschedules),
+            run: run_context(&run.row, &run.dag, Some(task), self.surroundings(&run.row), now),
+            mapped,
+            notice: None,
         })
+    }
+
+    /// What the run itself does not know.
+    pub(super) fn surroundings(&self, run: &RunRow) -> Surroundings {
+        let events = self.runs.get(&run.key).map(|run| run.events.iter().map(|event| event.as_ref().clone()).collect());
+        Surroundings {
+            conf_overrides_params: self.settings.conf_overrides_params,
+            xcom_of_any_task: self.settings.xcom_of_any_task,
+            previous_success: self.previous_success(run),
+            asset_events: events.unwrap_or_default(),
+        }
+    }
+
+    /// The latest success, where this run comes after it.
+    fn previous_success(&self, run: &RunRow) -> Option<PreviousSuccess> {
+        let (date, success) = self.dags.get(&run.dag_id)?.last_success?;
+        run.logical_date.is_some_and(|own| date < own).then_some(success)
     }
 
     /// Lets the attempt's state table react, and keeps the owner's list in step.
@@ -188,7 +235,7 @@ impl Core {
         };
         self.record(now, at, report);
         let holds = self.holds(at);
-        self.admission.release(&holds);
+        self.admission.release(at, &holds);
         self.unowned.remove(&at);
         self.run_mut(at.run).open_attempts -= 1;
         self.work.maybe_forgotten.insert(at.run);
@@ -244,12 +291,20 @@ impl Core {
     fn follow(&mut self, now: Time, at: TaskRef, outcome: Outcome, report: Option<&Report>) {
         match outcome {
             Outcome::Success => {
-                self.store_xcoms(now, at, report);
+                if let Err(why) = self.store_xcoms(now, at, report) {
+                    self.note(at, &why.to_string());
+                    self.fail_or_retry(now, at, true);
+                    return;
+                }
                 self.move_task(at, TaskEvent::Ended(Ending::Success));
+                self.apply_decision(now, at);
+                self.change_outlets(now, at, report.map_or(&[], |report| &report.outlet_events));
             }
             Outcome::Skipped => {
                 self.move_task(at, TaskEvent::Ended(Ending::Skipped));
             }
+            Outcome::Rescheduled => self.wait_after_attempt(now, at, Ending::UpForReschedule, report),
+            Outcome::Deferred => self.wait_after_attempt(now, at, Ending::Deferred, report),
             Outcome::Failed { retryable } => self.fail_or_retry(now, at, retryable),
             Outcome::TimedOut => self.fail_or_retry(now, at, true),
             Outcome::Lost | Outcome::Fenced | Outcome::Killed => self.retry_what_was_lost(now, at, outcome),
@@ -260,13 +315,33 @@ impl Core {
         }
     }
 
-    fn store_xcoms(&mut self, now: Time, at: TaskRef, report: Option<&Report>) {
+    pub(super) fn store_xcoms(
+        &mut self,
+        now: Time,
+        at: TaskRef,
+        report: Option<&Report>,
+    ) -> Result<(), InvalidDecision> {
         for (key, value) in report.into_iter().flat_map(|report| report.xcoms.clone()) {
-            self.store_xcom(now, at, key, value);
+            self.store_xcom(now, at, key, value)?;
         }
+        Ok(())
     }
 
-    pub(super) fn store_xcom(&mut self, now: Time, at: TaskRef, key: String, value: serde_json::Value) {
+    /// Stores a value; a skip decision that means nothing in the graph is refused.
+    pub(super) fn store_xcom(
+        &mut self,
+        now: Time,
+        at: TaskRef,
+        key: String,
+        value: serde_json::Value,
+    ) -> Result<(), InvalidDecision> {
+        let value = if key == SKIP_KEY { self.take_decision(at, &value)? } else { value };
+        self.write_xcom(now, at, key, value);
+        Ok(())
+    }
+
+    pub(super) fn write_xcom(&mut self, now: Time, at: TaskRef, key: String, value: serde_json::Value) {
+        self.note_length(at, &key, &value);
         let row = &self.instance(at).row;
         let xcom =
             XComRow { run: row.run, task_id: row.task_id.clone(), map_index: row.map_index, key, value, at: now };
@@ -316,38 +391,14 @@ impl Core {
 
 /// Airflow's layout below the base log folder.
 fn log_path(key: &TaskKey, try_number: TryNumber) -> String {
+    format!("{}attempt={try_number}.log", log_folder(key))
+}
+
+/// Where the logs of a task instance are, with the slash at its end.
+pub(super) fn log_folder(key: &TaskKey) -> String {
     let mapped = match key.map_index {
         MapIndex::UNMAPPED => String::new(),
         index => format!("map_index={index}/"),
     };
-    format!("dag_id={}/run_id={}/task_id={}/{mapped}attempt={try_number}.log", key.dag, key.run, key.task)
-}
-
-fn run_context(run: &RunRow, dag: &Dag, task: &TaskDefinition, now: Time) -> RunContext {
-    let mut params = dag.definition.params.clone();
-    params.extend(task.params.clone());
-    params.extend(run.conf.clone());
-    RunContext {
-        run_type: run.run_type,
-        logical_date: run.logical_date,
-        interval: run.interval,
-        run_after: run.run_after,
-        started_at: run.started_at,
-        conf: run.conf.clone(),
-        params,
-        previous_logical_date: None,
-        next_logical_date: next_logical_date(run, dag, now),
-        description: dag.definition.description.clone(),
-        tags: dag.definition.tags.clone(),
-        file: dag.definition.file.clone(),
-        template_searchpath: dag.definition.template_searchpath.clone(),
-    }
-}
-
-/// Where the schedule goes on after this run; a run that no schedule made has no next one.
-fn next_logical_date(run: &RunRow, dag: &Dag, now: Time) -> Option<Time> {
-    let interval = run.interval.filter(|_| run.run_type == RunType::Scheduled)?;
-    // Every run of the past counts as a neighbour, whether or not catchup would make it.
-    let bounds = Bounds { catchup: true, ..dag.bounds() };
-    dag.timetable.next(&bounds, Some(&interval), now).map(|planned| planned.logical_date)
+    format!("dag_id={}/run_id={}/task_id={}/{mapped}", key.dag, key.run, key.task)
 }

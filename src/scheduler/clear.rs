@@ -11,7 +11,6 @@
 use std::collections::BTreeSet;
 
 use crate::domain::attempt::Wish;
-use crate::domain::graph::TaskIx;
 use crate::domain::ids::RunKey;
 use crate::domain::state::{RunEvent, TaskEvent, TaskState};
 use crate::domain::time::Time;
@@ -24,11 +23,12 @@ impl Core {
     pub(super) fn clear(&mut self, now: Time, clear: &Clear, history: &History) -> Result<Reply, Refused> {
         let mut tasks = Vec::new();
         for (key, mut selected) in self.select(&clear.selection, history)? {
-            selected.retain(|task| self.is_to_clear(key, *task, clear));
+            selected.extend(self.companions_of(&selected));
+            selected.retain(|at| self.is_to_clear(*at, clear));
             if selected.is_empty() {
                 continue;
             }
-            tasks.extend(self.touched(key, &selected));
+            tasks.extend(self.touched(&selected));
             if !clear.dry_run {
                 self.clear_tasks(now, key, &selected, clear.reset_runs);
             }
@@ -36,9 +36,18 @@ impl Core {
         Ok(Reply::Touched { tasks, dry_run: clear.dry_run })
     }
 
-    fn is_to_clear(&self, key: RunKey, task: TaskIx, clear: &Clear) -> bool {
-        let run = self.run(key);
-        let state = run.tasks[task.usize()].row.state;
+    /// The setups and teardowns around these tasks run again with them (SCHEDULING §11).
+    fn companions_of(&self, selected: &BTreeSet<TaskRef>) -> Vec<TaskRef> {
+        let companions = selected.iter().flat_map(|at| {
+            let run = self.run(at.run);
+            run.dag.setups().companions(at.task).iter().flat_map(|task| run.places_of(*task))
+        });
+        companions.collect()
+    }
+
+    fn is_to_clear(&self, at: TaskRef, clear: &Clear) -> bool {
+        let run = self.run(at.run);
+        let state = run.instance(at).row.state;
         let is_of_the_wanted_kind = match (clear.only_failed, clear.only_running) {
             (false, false) => true,
             (failed, running) => (failed && state.is_failed_like()) || (running && state == TaskState::Running),
@@ -48,8 +57,8 @@ impl Core {
         is_of_the_wanted_kind && state != TaskState::Removed && !waits
     }
 
-    /// Clears these tasks of one run; with `reset`, a finished run goes on.
-    pub(super) fn clear_tasks(&mut self, now: Time, key: RunKey, tasks: &BTreeSet<TaskIx>, reset: bool) {
+    /// Clears these task instances of one run; with `reset`, a finished run goes on.
+    pub(super) fn clear_tasks(&mut self, now: Time, key: RunKey, tasks: &BTreeSet<TaskRef>, reset: bool) {
         let names = self.names_of(key, tasks);
         if reset && self.run(key).row.state.is_finished() {
             self.upgrade(key);
@@ -82,6 +91,7 @@ impl Core {
         row.attempt = None;
         (row.scheduled_at, row.queued_at, row.started_at, row.ended_at) = (None, None, None, None);
         (row.next_try_at, row.hostname, row.pid, row.note) = (None, None, None, None);
+        row.waiting = None;
         self.work.undecided.push_back(at);
     }
 
@@ -104,8 +114,9 @@ impl Core {
         let entry = (row.run_after, key);
         let id = row.dag_id.clone();
         let dag = self.dags.get_mut(&id).expect("a run is cleared only with a known DAG");
-        dag.queued.insert(entry);
         dag.recent.remove(&entry);
+        self.enqueue(key);
         self.tell_run(key);
+        self.requeue_moves_deadlines(key);
     }
 }

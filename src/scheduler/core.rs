@@ -12,23 +12,40 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::asset::AssetEvent;
 use crate::domain::graph::Dag;
-use crate::domain::ids::{AttemptId, Claim, CommandId, DagId, Epoch, PoolName, RunKey, VersionNumber, WorkerId};
+use crate::domain::ids::{
+    AttemptId, BackfillId, Claim, CommandId, DagId, Epoch, NotificationId, PoolName, QueueName, RunKey, VersionNumber,
+    WorkerId,
+};
 use crate::domain::limit::Limit;
+use crate::domain::mapping::ExpansionIx;
+use crate::domain::notification::Patience;
 use crate::domain::problem::Problem;
 use crate::domain::run::PlannedRun;
 use crate::domain::state::RunState;
+use crate::domain::template::PreviousSuccess;
 use crate::domain::time::{Time, to_micros};
-use crate::domain::trigger::UpstreamCounts;
+use crate::domain::wait::{Awaited, Seen};
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::protocol::event::Change;
 use crate::protocol::work::{FromWorker, Question, ToWorker};
-use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, WorkerRow, Write};
+use crate::store::write::{DagRow, PoolRow, RunRow, WorkerRow, Write};
 
 use super::TaskRef;
 use super::admit::Admission;
-pub use super::history::{History, KnownRun};
+use super::assets::{Assets, Waiting};
+use super::backfills::BackfillState;
+use super::deadline::OpenDeadline;
+use super::expansion::Measure;
+pub use super::history::{History, Inquiry, KnownRun};
+use super::instances::{Instance, Task};
+use super::notify::{Outbox, Owed};
+pub use super::past::LookBack;
+use super::timeline::Timeline;
+pub use super::timeline::{KnownPast, PreviousRun, Stands};
 use super::timers::Timers;
+use super::waiting::Watchers;
 
 /// What the core must know of the configuration.
 #[derive(Clone, Debug)]
@@ -37,16 +54,34 @@ pub struct Settings {
     pub parallelism: Limit,
     /// `[core] dags_are_paused_at_creation`.
     pub paused_at_creation: bool,
+    /// `[core] max_map_length`: into how many instances one value may be expanded.
+    pub max_map_length: u32,
     /// `[core] infra_retries`: tries that the machinery may lose without using up the user's.
     pub infra_retries: i32,
     /// `[core] max_task_retry_delay`.
     pub max_retry_delay: Duration,
     /// Airflow 2 gives a manual run the present instant as its logical date, Airflow 3 none.
     pub manual_runs_have_dates: bool,
+    /// Airflow 2: `xcom_pull` that names no task takes the newest value of any.
+    pub xcom_of_any_task: bool,
+    /// `[core] dag_run_conf_overrides_params`.
+    pub conf_overrides_params: bool,
     /// How long a task has between TERM and KILL.
     pub kill_grace: Duration,
     /// How an attempt gets its owner.
     pub grant: Grant,
+    pub notifications: Notifications,
+}
+
+/// How notifications are carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Notifications {
+    /// `[workers] callbacks_at_once`
+    pub at_once: usize,
+    /// `[workers] callback_timeout`: one that takes longer is stopped, and has failed.
+    pub timeout: Duration,
+    /// `[workers] callback_retries` and `callback_retry_delay`
+    pub patience: Patience,
 }
 
 /// How an attempt gets its owner.
@@ -75,10 +110,26 @@ pub enum Input {
         why: Refused,
     },
     Worker(FromWorker),
+    /// The store's answer to [`Effect::LookBack`].
+    LookedBack {
+        run: RunKey,
+        past: KnownPast,
+    },
+    /// What the store knows about the next dates of a backfill.
+    DatesKnown {
+        inquiry: Inquiry,
+        history: History,
+    },
     /// The DAGs folder was read once: from now on the timetables are followed.
     FolderRead,
     /// The node is leaving: nothing new is handed out.
     Leaving,
+    /// What the store says of something that a task instance waits for.
+    Seen {
+        at: TaskRef,
+        awaited: Awaited,
+        seen: Seen,
+    },
     /// Something may be due.
     Tick,
 }
@@ -92,6 +143,8 @@ pub struct FileChange {
     /// Empty when the file is gone or cannot be read.
     pub dags: Vec<Arc<Dag>>,
     pub problems: Vec<Problem>,
+    /// How long it took to read.
+    pub took: Duration,
 }
 
 /// Where the answer to a control goes.
@@ -101,6 +154,8 @@ pub enum Ticket {
     Command(CommandId),
     /// Somebody in this process.
     Caller(u64),
+    /// A running task.
+    Task { claim: Claim, seq: u64 },
 }
 
 /// What the shell must do. Everything but `Write` waits for the commit.
@@ -123,6 +178,20 @@ pub enum Effect {
         seq: u64,
         question: Question,
     },
+    /// A task instance waits for a run that memory does not know.
+    LookAt {
+        at: TaskRef,
+        awaited: Awaited,
+    },
+    /// A running task wants something that is decided like a user's wish.
+    Errand {
+        ticket: Ticket,
+        control: Control,
+    },
+    /// Tasks of a run wait for the run before, which only the store knows. The answer is an input.
+    LookBack(LookBack),
+    /// The next dates of a backfill: the shell comes back with [`Input::DatesKnown`].
+    Inquire(Inquiry),
     Event(Change),
 }
 
@@ -133,9 +202,14 @@ pub(super) fn split(effects: Vec<Effect>) -> (Vec<Write>, Vec<Effect>) {
     for effect in effects {
         match effect {
             Effect::Write(write) => writes.push(write),
-            Effect::Send { .. } | Effect::Answer { .. } | Effect::LookUp { .. } | Effect::Event(_) => {
-                after.push(effect)
-            }
+            Effect::Send { .. }
+            | Effect::Answer { .. }
+            | Effect::LookUp { .. }
+            | Effect::LookAt { .. }
+            | Effect::Errand { .. }
+            | Effect::LookBack(_)
+            | Effect::Inquire(_)
+            | Effect::Event(_) => after.push(effect),
         }
     }
     (writes, after)
@@ -148,7 +222,7 @@ pub(super) struct DagState {
     pub dag: Arc<Dag>,
     /// What the timetable asks for next; `None` when paused, stale or without schedule.
     pub next: Option<PlannedRun>,
-    /// Runs that hold a place under `max_active_runs`.
+    /// Runs that hold a place under `max_active_runs`; those of a backfill have theirs there.
     pub running: BTreeSet<RunKey>,
     /// Runs that wait for one, in the order in which they get it.
     pub queued: BTreeSet<(Time, RunKey)>,
@@ -156,6 +230,14 @@ pub(super) struct DagState {
     pub taken_dates: HashSet<Time>,
     /// How the latest finished runs ended, as many as `max_consecutive_failed_dag_runs`.
     pub recent: BTreeMap<(Time, RunKey), RunState>,
+    /// Its runs by logical date, where tasks wait for the run before.
+    pub timeline: Option<Timeline>,
+    /// Its backfills in memory; at most one of them is not over.
+    pub backfills: BTreeSet<BackfillId>,
+    /// Asset events that no run of the DAG was given yet.
+    pub waiting: Waiting,
+    /// The successful run of the latest logical date, with that date.
+    pub last_success: Option<(Time, PreviousSuccess)>,
 }
 
 /// One run that is not finished, or whose attempts are not.
@@ -163,26 +245,22 @@ pub(super) struct DagState {
 pub(super) struct Run {
     pub row: RunRow,
     pub dag: Arc<Dag>,
-    pub tasks: Vec<Instance>,
+    /// In the order of the DAG's tasks; empty before the run starts.
+    pub tasks: Vec<Task>,
+    /// How long the expansions of the DAG are, as far as it is known.
+    pub measured: Vec<Option<Measure>>,
     /// Task instances that are not finished.
     pub unfinished: u32,
     /// Of those, the ones that something is going to happen to by itself.
     pub moving: u32,
+    /// Task instances that only wait for the run before.
+    pub held: u32,
     /// Leaves that failed, or whose upstream did.
     pub failed_leaves: u32,
     /// Attempts that are not done.
     pub open_attempts: u32,
-}
-
-/// One task instance.
-#[derive(Debug)]
-pub(super) struct Instance {
-    pub row: TaskRow,
-    pub counts: UpstreamCounts,
-    /// The newest attempt.
-    pub attempt: Option<AttemptRow>,
-    /// Where it stands in its lane while it is scheduled.
-    pub rank: Option<super::admit::Rank>,
+    /// The asset events that it was made of.
+    pub events: Vec<Arc<AssetEvent>>,
 }
 
 /// One worker, as the leader knows it.
@@ -190,6 +268,8 @@ pub(super) struct Instance {
 pub(super) struct WorkerState {
     pub row: WorkerRow,
     pub slots: Limit,
+    /// What it listens to.
+    pub queues: Vec<QueueName>,
     /// The number of the newest claim that was granted ahead (in-process only).
     pub last_n: i64,
     /// Attempts that it owns.
@@ -208,17 +288,25 @@ pub struct Core {
     pub(super) attempts: HashMap<AttemptId, TaskRef>,
     /// Attempts that wait for a slot although they have their places: given back, or reloaded.
     pub(super) unowned: BTreeSet<TaskRef>,
+    pub(super) backfills: BTreeMap<BackfillId, BackfillState>,
     pub(super) workers: BTreeMap<WorkerId, WorkerState>,
     pub(super) pools: BTreeMap<PoolName, PoolRow>,
+    pub(super) assets: Assets,
     pub(super) admission: Admission,
     pub(super) timers: Timers,
+    pub(super) watchers: Watchers,
     pub(super) next_run: RunKey,
+    pub(super) next_backfill: BackfillId,
     /// Whether the timetables are followed. A core that was restored waits for the
     /// DAG files, so that a schedule that is gone by now makes no run.
     pub(super) planning: bool,
     pub(super) leaving: bool,
+    /// Led by a process that only carries out commands: there is no node.
+    pub(super) is_momentary: bool,
     pub(super) arrivals: u64,
     pub(super) ids: Ids,
+    pub(super) outbox: Outbox,
+    pub(super) deadlines: BTreeMap<(RunKey, u32), OpenDeadline>,
     pub(super) work: Work,
 }
 
@@ -230,12 +318,32 @@ pub(super) struct Work {
     pub dirty_attempts: BTreeSet<TaskRef>,
     pub dirty_runs: BTreeSet<RunKey>,
     pub dirty_dags: BTreeSet<DagId>,
+    pub dirty_backfills: BTreeSet<BackfillId>,
+    /// DAGs that go before anything else of this step is written.
+    pub deleted_dags: Vec<DagId>,
     /// Task instances whose upstreams have moved.
     pub undecided: VecDeque<TaskRef>,
+    /// Task instances that wait for a run which moved: that one, or any that memory knows.
+    pub watched: Vec<(TaskRef, Option<RunKey>)>,
+    /// Expansions whose sources have moved, or that have never been looked at.
+    pub expansions: BTreeSet<(RunKey, ExpansionIx)>,
     /// Runs whose last task instance may just have ended.
     pub maybe_over: BTreeSet<RunKey>,
+    /// DAGs for which enough assets may have changed.
+    pub maybe_triggered: BTreeSet<DagId>,
     /// Runs that memory may no longer need.
     pub maybe_forgotten: BTreeSet<RunKey>,
+    /// Backfills that memory may no longer need.
+    pub touched_backfills: BTreeSet<BackfillId>,
+    /// What happened that somebody is to be told of.
+    pub owed: Vec<Owed>,
+}
+
+impl Work {
+    /// Whether something waits for a decision.
+    pub fn has_undecided(&self) -> bool {
+        !self.undecided.is_empty() || !self.expansions.is_empty()
+    }
 }
 
 /// Makes ids from a seed: the same seed and the same inputs give the same ids.
@@ -253,6 +361,16 @@ impl Ids {
         self.0.fill(&mut random);
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         AttemptId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The same; those of one millisecond are in the order of `nth`.
+    pub(super) fn notification(&mut self, now: Time, nth: u16) -> NotificationId {
+        let mut random = [0; 10];
+        self.0.fill(&mut random);
+        // Twelve bits come first after the time.
+        random[..2].copy_from_slice(&(nth & 0x0fff).to_be_bytes());
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        NotificationId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
     /// Keeps two runs of one instant apart.
@@ -274,15 +392,22 @@ impl Core {
             runs: HashMap::new(),
             attempts: HashMap::new(),
             unowned: BTreeSet::new(),
+            backfills: BTreeMap::new(),
             workers: BTreeMap::new(),
             pools: BTreeMap::new(),
+            assets: Assets::default(),
             admission,
             timers: Timers::default(),
+            watchers: Watchers::default(),
             next_run: RunKey(1),
+            next_backfill: BackfillId(1),
             planning: true,
             leaving: false,
+            is_momentary: false,
             arrivals: 0,
             ids,
+            outbox: Outbox::default(),
+            deadlines: BTreeMap::new(),
             work: Work::default(),
         }
     }
@@ -290,13 +415,17 @@ impl Core {
     /// The one entrance: lets the state react to `input` at `now`.
     pub fn apply(&mut self, now: Time, input: Input) -> Vec<Effect> {
         let now = to_micros(now);
+        self.admission.begin(now);
         match input {
             Input::FilesChanged(changes) => self.on_files_changed(now, changes),
             Input::Control { ticket, control, history } => self.on_control(now, ticket, control, &history),
             Input::Unreadable { ticket, why } => self.reply(now, ticket, Reply::Refused { why }),
             Input::Worker(message) => self.on_worker(now, message),
+            Input::LookedBack { run, past } => self.on_looked_back(run, past),
+            Input::DatesKnown { inquiry, history } => self.on_dates_known(now, &inquiry, &history),
             Input::FolderRead => self.on_folder_read(now),
             Input::Leaving => self.leaving = true,
+            Input::Seen { at, awaited, seen } => self.on_looked_at(now, at, &awaited, seen),
             Input::Tick => {}
         }
         self.on_due(now);
@@ -314,6 +443,21 @@ impl Core {
         (self.runs.len(), self.admission.taken())
     }
 
+    /// Whoever leads only carries out commands and is gone: no node will act on what is decided.
+    pub fn only_for_a_moment(&mut self) {
+        self.is_momentary = true;
+    }
+
+    /// How many lanes the admission has looked at: what picking is measured by.
+    pub fn steps(&self) -> u64 {
+        self.admission.steps()
+    }
+
+    /// Notifications that are owed and not carried out.
+    pub fn owed(&self) -> usize {
+        self.outbox.len()
+    }
+
     /// Claim numbers go on where the memory before had them: a claim is never reused inside an incarnation.
     pub fn never_reuse_claims_of(&mut self, before: &Self) {
         for (id, worker) in &mut self.workers {
@@ -324,14 +468,27 @@ impl Core {
 
     /// Follows every consequence until nothing more happens at this instant.
     pub(super) fn settle(&mut self, now: Time) {
+        self.follow_everything(now);
+        self.write_what_is_owed(now);
+        self.send_notifications();
+    }
+
+    fn follow_everything(&mut self, now: Time) {
         loop {
             self.decide_all(now);
+            self.judge_watched(now);
             self.close_runs(now);
-            if !self.work.undecided.is_empty() {
+            if self.work.has_undecided() || !self.work.watched.is_empty() {
+                continue;
+            }
+            self.trigger_by_assets(now);
+            if self.work.has_undecided() {
                 continue;
             }
             self.admit_all(now);
-            if self.work.undecided.is_empty() && self.work.maybe_over.is_empty() {
+            let work = &self.work;
+            let is_quiet = !work.has_undecided() && work.maybe_over.is_empty() && work.watched.is_empty();
+            if is_quiet && work.maybe_triggered.is_empty() {
                 return;
             }
         }
@@ -341,9 +498,12 @@ impl Core {
     pub(super) fn flush(&mut self) -> Vec<Effect> {
         let work = std::mem::take(&mut self.work);
         let mut writes = Vec::with_capacity(work.dirty_tasks.len() + work.dirty_attempts.len() + work.effects.len());
+        writes.extend(work.deleted_dags.into_iter().map(|id| Effect::Write(Write::DeleteDag(id))));
         writes.extend(
             work.dirty_dags.iter().filter_map(|id| self.dags.get(id)).map(|d| Effect::Write(Write::Dag(d.row.clone()))),
         );
+        let backfills = work.dirty_backfills.iter().filter_map(|id| self.backfills.get(id));
+        writes.extend(backfills.map(|b| Effect::Write(Write::Backfill(Box::new(b.row.clone())))));
         for key in &work.dirty_runs {
             if let Some(run) = self.runs.get(key) {
                 writes.push(Effect::Write(Write::Run(run.row.clone())));
@@ -351,15 +511,16 @@ impl Core {
         }
         for at in &work.dirty_tasks {
             if let Some(run) = self.runs.get(&at.run) {
-                writes.push(Effect::Write(Write::Task(run.tasks[at.task.usize()].row.clone())));
+                writes.push(Effect::Write(Write::Task(run.instance(*at).row.clone())));
             }
         }
         for at in &work.dirty_attempts {
-            let attempt = self.runs.get(&at.run).and_then(|run| run.tasks[at.task.usize()].attempt.clone());
+            let attempt = self.runs.get(&at.run).and_then(|run| run.instance(*at).attempt.clone());
             writes.extend(attempt.map(|row| Effect::Write(Write::Attempt(row))));
         }
         writes.extend(work.effects);
         self.forget_finished(&work.maybe_forgotten);
+        self.forget_backfills(&work.touched_backfills);
         writes
     }
 
@@ -372,11 +533,11 @@ impl Core {
     }
 
     pub(super) fn instance(&self, at: TaskRef) -> &Instance {
-        &self.run(at.run).tasks[at.task.usize()]
+        self.run(at.run).instance(at)
     }
 
     pub(super) fn instance_mut(&mut self, at: TaskRef) -> &mut Instance {
-        &mut self.run_mut(at.run).tasks[at.task.usize()]
+        self.run_mut(at.run).instance_mut(at)
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {

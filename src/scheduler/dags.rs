@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::dag::{TaskDefinition, TaskLimitScope};
 use crate::domain::graph::Dag;
-use crate::domain::ids::{DagId, VersionNumber};
+use crate::domain::ids::{DagId, RunKey, VersionNumber};
 use crate::domain::limit::Limit;
 use crate::domain::problem::Severity;
 use crate::domain::time::Time;
@@ -12,7 +12,7 @@ use crate::protocol::event::Change;
 use crate::store::write::{DagRow, VersionRow, Write};
 
 use super::admit::Scope;
-use super::core::{Core, DagState, Effect, FileChange};
+use super::core::{Core, DagState, Effect, FileChange, Run};
 
 impl Core {
     pub(super) fn on_files_changed(&mut self, now: Time, changes: Vec<FileChange>) {
@@ -22,7 +22,7 @@ impl Core {
     }
 
     fn on_file_changed(&mut self, now: Time, change: FileChange) {
-        let FileChange { file, source, dags, problems } = change;
+        let FileChange { file, source, dags, problems, .. } = change;
         // A file that cannot be read for the moment must not stop what it defined before.
         let is_broken = problems.iter().any(|problem| problem.severity == Severity::Error);
         self.write(Write::FileProblems { file: file.clone(), problems, at: now });
@@ -51,13 +51,14 @@ impl Core {
     }
 
     /// A DAG as its file has it now: a new version only if it differs.
-    fn adopt(&mut self, now: Time, source: &str, dag: Arc<Dag>) {
+    pub(super) fn adopt(&mut self, now: Time, source: &str, dag: Arc<Dag>) {
         let id = dag.definition.dag_id.clone();
         let known = self.dags.get(&id);
         let same = known.is_some_and(|known| known.dag.hash == dag.hash);
         if same && known.is_some_and(|known| !known.row.is_stale) {
             return;
         }
+        let catchup_before = known.map(|known| known.dag.definition.catchup);
         let version = match known {
             Some(known) if same => known.row.version,
             Some(known) => known.row.version.next(),
@@ -93,10 +94,16 @@ impl Core {
             queued: Default::default(),
             taken_dates: Default::default(),
             recent: Default::default(),
+            timeline: None,
+            backfills: Default::default(),
+            waiting: Default::default(),
+            last_success: None,
         });
         state.row = DagRow { version, is_stale: false, file, parsed_at: now, ..state.row.clone() };
-        state.dag = dag;
+        let before = std::mem::replace(&mut state.dag, dag);
+        self.adopt_assets(&id, Some(&before));
         self.apply_limits(&id);
+        self.renew_timeline(&id, catchup_before);
         self.dag_changed(&id);
         self.plan(now, &id);
     }
@@ -119,9 +126,21 @@ impl Core {
     }
 
     /// A run of an older version counts by limits that the newest may no longer have.
-    pub(super) fn ensure_task_limits(&mut self, dag: &Dag) {
+    pub(super) fn ensure_task_limits(&mut self, run: RunKey, dag: &Dag) {
+        for task in &dag.definition.tasks {
+            if let Some(limit) = task.max_active_tis_per_dagrun {
+                self.admission.set_scope(Scope::TaskOfRun(run, task.task_id.clone()), Limit::AtMost(limit));
+            }
+        }
         for (scope, limit) in dag.definition.tasks.iter().filter_map(|task| task_limit(&dag.definition.dag_id, task)) {
             self.admission.ensure_scope(scope, limit);
+        }
+    }
+
+    /// A run is over: the limits of its tasks go with it.
+    pub(super) fn forget_task_limits(&mut self, run: &Run) {
+        for task in run.dag.definition.tasks.iter().filter(|task| task.max_active_tis_per_dagrun.is_some()) {
+            self.admission.forget_scope(&Scope::TaskOfRun(run.row.key, task.task_id.clone()));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::domain::attempt::{Outcome, Wish};
 use crate::domain::dag::TaskDefinition;
-use crate::domain::graph::TaskIx;
 use crate::domain::ids::RunKey;
 use crate::domain::retry::{Backoff, RetryKey, may_retry};
 use crate::domain::state::{Ending, RunState, TaskEvent, TaskState};
@@ -16,7 +15,7 @@ impl Core {
     /// The user's retries (SCHEDULING §8).
     pub(super) fn fail_or_retry(&mut self, now: Time, at: TaskRef, retryable: bool) {
         let run = self.run(at.run);
-        let (task, row) = (run.dag.task(at.task), &run.tasks[at.task.usize()].row);
+        let (task, row) = (run.dag.task(at.task), &run.instance(at).row);
         let failed_try = u32::try_from(row.try_number.0).unwrap_or(0);
         let max_tries = u32::try_from(row.max_tries).unwrap_or(0);
         if !may_retry(task.retries, failed_try, max_tries, retryable) {
@@ -51,11 +50,13 @@ impl Core {
         }
     }
 
-    /// SCHEDULING §2: what runs is stopped and fails, what waits is skipped.
+    /// SCHEDULING §2: what runs is stopped and fails, what waits is skipped; teardowns are left alone.
     fn fail_fast(&mut self, now: Time, run: RunKey) {
-        let tasks: Vec<TaskIx> = self.run(run).dag.tasks().map(|(ix, _)| ix).collect();
-        for task in tasks {
-            let at = TaskRef { run, task };
+        let places: Vec<TaskRef> = self.run(run).places().collect();
+        for at in places {
+            if self.run(run).dag.task(at.task).role.is_teardown() {
+                continue;
+            }
             if self.instance(at).row.state == TaskState::Running {
                 self.wish(now, at, Wish::FailFast);
             } else {
@@ -84,9 +85,7 @@ impl Core {
         }
         // A run that still goes on is one of the latest, and has not failed.
         let oldest = *dag.recent.first_key_value().expect("a limit is at least one run").0;
-        let queued = dag.queued.iter().copied();
-        let mut open = queued.chain(dag.running.iter().filter_map(|k| Some((self.runs.get(k)?.row.run_after, *k))));
-        if open.any(|entry| entry > oldest) {
+        if self.open_runs(&id).any(|row| (row.run_after, row.key) > oldest) {
             return;
         }
         self.set_paused(now, &id, true);

@@ -24,7 +24,8 @@ impl Interlude {
     pub async fn begin(store: &Store, settings: Settings, holder: &str) -> Result<Self, StoreError> {
         let mut writer = store.writer();
         let epoch = writer.take_leadership(holder).await?;
-        let core = Core::restore(settings, epoch, fresh_ids(), load(store).await?);
+        let mut core = Core::restore(settings, epoch, fresh_ids(), load(store).await?);
+        core.only_for_a_moment();
         Ok(Self { store: store.clone(), writer, epoch, core })
     }
 

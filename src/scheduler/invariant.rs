@@ -2,16 +2,21 @@
 //! as one memory can see it). Checked after every step in tests and simulation;
 //! a node checks it now and then and counts what it finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::domain::ids::{AttemptId, PoolName};
+use crate::domain::asset::AssetRef;
+use crate::domain::ids::{AttemptId, DagId, PoolName, RunKey};
 use crate::domain::state::{RunState, TaskState};
-use crate::domain::trigger::UpstreamCounts;
+use crate::domain::wait::{Awaited, Seen};
+
+use crate::store::write::NotificationRow;
 
 use super::TaskRef;
 use super::admit::Scope;
+use super::assets::wanted;
 use super::core::{Core, Run};
+use super::instances::{Instance, Instances};
 use super::progress::is_moving;
 use super::runs::count;
 use super::timers::Timer;
@@ -36,13 +41,28 @@ impl Core {
         let mut broken = |invariant, text: String| found.push(Violation { invariant, found: text });
         for run in self.runs.values() {
             counters_are_states(run, &mut broken);
-            for (ix, _) in run.dag.tasks().filter(|_| !run.tasks.is_empty()) {
-                let at = TaskRef { run: run.row.key, task: ix };
+            upstreams_are_counted(run, &mut broken);
+            for at in run.places() {
                 self.check_instance(run, at, &mut broken);
             }
         }
+        self.watchers_wait(&mut broken);
         self.places_are_counted(&mut broken);
+        self.little_is_remembered(&mut broken);
         self.run_limits_hold(&mut broken);
+        self.backfills_keep_their_limits(&mut broken);
+        self.assets_are_waited_for(&mut broken);
+        let timed = |row: &NotificationRow| {
+            row.next_try_at.is_some_and(|due| self.timers.is_set(due, Timer::Notification(row.id)))
+        };
+        if let Err(text) = self.outbox.check(timed) {
+            broken("what_is_owed_waits_in_one_place", text);
+        }
+        for ((run, number), open) in &self.deadlines {
+            if !self.timers.is_set(open.row.due_at, Timer::Deadline(*run, *number)) {
+                broken("deadlines_are_timed", format!("deadline {number} of run {run} has no timer"));
+            }
+        }
         if let Err(text) = self.admission.check() {
             broken("admission", text);
         }
@@ -50,7 +70,13 @@ impl Core {
     }
 
     fn check_instance(&self, run: &Run, at: TaskRef, broken: &mut impl FnMut(&'static str, String)) {
-        let instance = &run.tasks[at.task.usize()];
+        let instance = run.instance(at);
+        if (&instance.row.task_id, instance.row.map_index) != (&run.dag.task(at.task).task_id, at.map) {
+            broken(
+                "places_have_their_rows",
+                format!("{} [{}] stands at {at:?}", instance.row.task_id, instance.row.map_index),
+            );
+        }
         let (state, name) = (instance.row.state, &instance.row.task_id);
         let open = instance.attempt.as_ref().filter(|attempt| !attempt.state.is_done());
         if state.occupies_slots() != open.is_some() {
@@ -71,26 +97,68 @@ impl Core {
         if waits && !self.timers.is_set(due, Timer::Retry(at)) {
             broken("retries_are_timed", format!("{name} waits for {due} without a timer"));
         }
-        let expected = counts(run, at);
-        if expected != instance.counts {
-            broken("upstreams_are_counted", format!("{name} counts {:?}, is {expected:?}", instance.counts));
+        if super::waiting::waits(state) && run.row.state == RunState::Running {
+            let awaited = instance.row.waiting.as_ref().map(|waiting| &waiting.awaited);
+            let is_timed = instance.row.next_try_at.is_none_or(|due| self.timers.is_set(due, Timer::Wait(at)));
+            if !awaited.is_some_and(|awaited| self.watchers.holds(at, awaited)) || !is_timed {
+                broken("who_waits_is_watched_for", format!("{name} is {state} and waits for {awaited:?} unseen"));
+            }
+            let seen = awaited.and_then(|awaited| self.judge_in_memory(awaited, None));
+            if seen.as_ref().is_some_and(|seen| *seen != Seen::NotYet) {
+                broken("what_has_come_is_noticed", format!("{name} waits for {awaited:?}, which is {seen:?}"));
+            }
+        }
+        let against = run.decisions_against(at);
+        if against != instance.skipped_by {
+            broken("decisions_are_counted", format!("{name} counts {}, is {against}", instance.skipped_by));
+        }
+        if instance.held && state != TaskState::None {
+            broken("only_what_waits_is_held", format!("{name} is {state} and held"));
+        }
+    }
+
+    /// Nobody is watched for who no longer waits.
+    fn watchers_wait(&self, broken: &mut impl FnMut(&'static str, String)) {
+        let watches = |instance: &Instance| {
+            let awaited = instance.row.waiting.as_ref().map(|waiting| &waiting.awaited);
+            let on_others = matches!(awaited, Some(Awaited::Tasks(_) | Awaited::Run(_)));
+            super::waiting::waits(instance.row.state) && on_others
+        };
+        let waiting =
+            self.runs.values().flat_map(|run| run.instances()).filter(|(_, instance)| watches(instance)).count();
+        if waiting != self.watchers.count() {
+            broken("watchers_wait", format!("{waiting} wait for other runs, {} are listed", self.watchers.count()));
         }
     }
 
     fn places_are_counted(&self, broken: &mut impl FnMut(&'static str, String)) {
         let mut total = 0;
-        let mut pools: BTreeMap<PoolName, u32> = BTreeMap::new();
+        // What nobody takes is counted too: it must be none.
+        let mut pools: BTreeMap<PoolName, u32> = self.admission.pools.keys().map(|pool| (pool.clone(), 0)).collect();
         let mut attempts: BTreeMap<AttemptId, u32> = BTreeMap::new();
-        let mut limited: BTreeMap<Scope, u32> = BTreeMap::new();
+        let of_tasks = |scope: &&Scope| matches!(scope, Scope::Task(..) | Scope::TaskOfRun(..));
+        let scopes = self.admission.scopes.keys().filter(of_tasks);
+        let mut limited: BTreeMap<Scope, u32> = scopes.map(|scope| (scope.clone(), 0)).collect();
         for run in self.runs.values() {
-            for (task, (ix, _)) in run.tasks.iter().zip(run.dag.tasks()) {
+            for (at, task) in run.instances() {
                 if let Some(attempt) = task.attempt.as_ref().filter(|attempt| !attempt.state.is_done()) {
                     total += 1;
-                    if let Some(scope) = self.holds(TaskRef { run: run.row.key, task: ix }).task {
-                        *limited.entry(scope).or_default() += 1;
+                    let holds = self.holds(at);
+                    for scope in holds.task_scopes() {
+                        *limited.entry(scope.clone()).or_default() += 1;
                     }
                     *pools.entry(task.row.pool.clone()).or_default() += task.row.pool_slots.max(1);
                     *attempts.entry(attempt.id).or_default() += 1;
+                }
+                if task.row.state.rests() {
+                    let holds = self.holds(at);
+                    for scope in holds.task_scopes() {
+                        *limited.entry(scope.clone()).or_default() += 1;
+                    }
+                    let keeps = self.pools.get(&holds.pool).is_some_and(|pool| pool.include_deferred);
+                    if keeps && task.row.state == TaskState::Deferred {
+                        *pools.entry(holds.pool).or_default() += holds.pool_slots;
+                    }
                 }
             }
         }
@@ -112,8 +180,58 @@ impl Core {
                 broken("limits_by_processes", format!("{scope:?}: {taken} active, {counted:?} counted"));
             }
         }
+        let holders = self.runs.values().flat_map(|run| run.instances());
+        let is_open = |task: &Instance| task.attempt.as_ref().is_some_and(|attempt| !attempt.state.is_done());
+        let holders: BTreeSet<TaskRef> = holders.filter(|(_, task)| is_open(task)).map(|(at, _)| at).collect();
+        if holders != *self.admission.total().holders {
+            let named = self.admission.total().holders.len();
+            broken("holders_are_named", format!("{} attempts hold places, {named} are named", holders.len()));
+        }
         if let Some((id, n)) = attempts.into_iter().find(|(_, n)| *n > 1) {
             broken("one_attempt_one_task", format!("attempt {id} stands at {n} task instances"));
+        }
+    }
+
+    /// What waits is counted, whoever waits is listed, and nobody waits for what is there already.
+    fn assets_are_waited_for(&self, broken: &mut impl FnMut(&'static str, String)) {
+        for (id, dag) in &self.dags {
+            let wanted = wanted(&dag.dag);
+            let mut changed: BTreeMap<AssetRef, u32> = BTreeMap::new();
+            for waits in dag.waiting.events.values().filter(|waits| waits.counts) {
+                for asset in waits.event.refs().filter(|asset| wanted.contains(asset)) {
+                    *changed.entry(asset).or_default() += 1;
+                }
+            }
+            if changed != dag.waiting.changed {
+                broken("asset_events_are_counted", format!("{id} counts {:?}, is {changed:?}", dag.waiting.changed));
+            }
+            if self.planning && self.is_due_by_assets(id) {
+                broken("assets_start_runs", format!("{id} waits although enough has changed: {changed:?}"));
+            }
+            let listens = |asset: &AssetRef| self.assets.consumers.get(asset).is_some_and(|dags| dags.contains(id));
+            if let Some(asset) = wanted.iter().find(|asset| !listens(asset)) {
+                broken("consumers_are_listed", format!("{id} waits for {asset} and is not told"));
+            }
+        }
+        for (asset, dags) in &self.assets.consumers {
+            let knows =
+                |id: &&DagId| self.dags.get(*id).is_some_and(|dag| super::assets::wanted(&dag.dag).contains(asset));
+            if let Some(id) = dags.iter().find(|id| !knows(id)) {
+                broken("consumers_are_listed", format!("{id} is told of {asset} and does not wait for it"));
+            }
+        }
+    }
+
+    /// Of the runs that have left memory only those are kept that a run in memory looks back at, and the newest.
+    fn little_is_remembered(&self, broken: &mut impl FnMut(&'static str, String)) {
+        for dag in self.dags.values() {
+            let Some(timeline) = &dag.timeline else { continue };
+            let in_memory = self.runs.values().filter(|run| run.row.dag_id == dag.row.dag_id).count();
+            let remembered = timeline.remembered();
+            if remembered > in_memory + 1 {
+                let text = format!("{}: {remembered} ended runs beside {in_memory} in memory", dag.row.dag_id);
+                broken("little_is_remembered", text);
+            }
         }
     }
 
@@ -133,31 +251,73 @@ impl Core {
     }
 }
 
+impl Core {
+    /// Every backfill has its own runs, and no more of them than it may.
+    fn backfills_keep_their_limits(&self, broken: &mut impl FnMut(&'static str, String)) {
+        for (id, backfill) in &self.backfills {
+            let row = &backfill.row;
+            let open = backfill.running.len() + backfill.queued.len();
+            // A user may clear any number of its finished runs; they wait, so only what runs is limited then.
+            if count(backfill.running.len()) > row.request.max_active_runs.get() {
+                broken("backfill_limit", format!("backfill {id} has {} runs at once", backfill.running.len()));
+            }
+            let of_it = |key: &RunKey, state| {
+                let run = self.runs.get(key).map(|run| &run.row);
+                run.is_some_and(|run| run.state == state && run.backfill.is_some_and(|place| place.backfill == *id))
+            };
+            let queued = backfill.queued.iter().all(|(_, key)| of_it(key, RunState::Queued));
+            if !queued || !backfill.running.iter().all(|key| of_it(key, RunState::Running)) {
+                broken("backfill_runs", format!("backfill {id} lists a run that is not one of it, or not so"));
+            }
+            let is_done = row.dealt >= row.dates && open == 0;
+            if row.completed_at.is_none() && is_done || row.dealt > row.dates {
+                broken("backfills_end", format!("backfill {id} has dealt with {} of {}", row.dealt, row.dates));
+            }
+        }
+        for (id, dag) in &self.dags {
+            let active = dag.backfills.iter().filter(|id| self.backfills.get(id).is_some_and(|b| !b.is_over())).count();
+            if active > 1 {
+                broken("one_active_backfill", format!("DAG {id} has {active} active backfills"));
+            }
+        }
+    }
+}
+
 fn counters_are_states(run: &Run, broken: &mut impl FnMut(&'static str, String)) {
-    let states = || run.tasks.iter().map(|task| task.row.state);
+    let states = || run.instances().map(|(_, task)| task.row.state);
     let unfinished = count(states().filter(|state| !state.is_finished()).count());
     let moving = count(states().filter(|state| is_moving(*state)).count());
-    let open = run.tasks.iter().filter_map(|task| task.attempt.as_ref()).filter(|a| !a.state.is_done()).count();
+    let open = run.instances().filter_map(|(_, task)| task.attempt.as_ref()).filter(|a| !a.state.is_done()).count();
+    let held = count(run.instances().filter(|(_, task)| task.held).count());
+    if held != run.held {
+        broken("counters_are_states", format!("run {}: {} held, is {held}", run.row.key, run.held));
+    }
     if (unfinished, moving, count(open)) != (run.unfinished, run.moving, run.open_attempts) {
         let counted = (run.unfinished, run.moving, run.open_attempts);
         broken("counters_are_states", format!("run {}: {counted:?}, is {:?}", run.row.key, (unfinished, moving, open)));
     }
     let runs = run.row.state == RunState::Running && !run.tasks.is_empty();
-    if runs && (unfinished == 0 || moving == 0) {
+    if runs && (unfinished == 0 || moving + held == 0) {
         broken("runs_end", format!("run {} goes on with nothing to wait for", run.row.key));
     }
 }
 
-/// The upstream counts of a task instance, counted anew.
-fn counts(run: &Run, at: TaskRef) -> UpstreamCounts {
-    let total = run.tasks[at.task.usize()].counts.total;
-    let mut counts = UpstreamCounts::waiting_for(total);
-    let upstream = run.dag.upstream(at.task);
-    let removed = count(upstream.len()) - total;
-    for up in upstream {
-        counts.moved(TaskState::None, run.tasks[up.usize()].row.state, false);
+/// What every task has counted is what a count finds.
+fn upstreams_are_counted(run: &Run, broken: &mut impl FnMut(&'static str, String)) {
+    for (ix, definition) in run.dag.tasks().filter(|_| !run.tasks.is_empty()) {
+        let (task, name) = (run.task(ix), &definition.task_id);
+        let (alike, each) = run.counted(ix);
+        let own: Vec<_> = task.instances.all().iter().map(|instance| instance.counts).collect();
+        if (alike, &each) != (task.counts, &own) {
+            broken("upstreams_are_counted", format!("{name} counts {:?} {own:?}, is {alike:?} {each:?}", task.counts));
+        }
+        let waiting = task.instances.all().iter().filter(|instance| instance.row.state == TaskState::None).count();
+        if count(waiting) != task.waiting {
+            broken("waiting_is_counted", format!("{waiting} instances of {name} wait, {} counted", task.waiting));
+        }
+        let is_mapped = matches!(task.instances, Instances::Mapped(_));
+        if is_mapped && run.dag.mapping.of_task(ix).is_none() {
+            broken("only_mapped_tasks_are_expanded", format!("{name} has {} instances", own.len()));
+        }
     }
-    // What was removed when the run began is not counted at all.
-    counts.removed -= removed;
-    counts
 }

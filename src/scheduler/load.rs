@@ -43,9 +43,14 @@ pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
         };
         recent.extend(store.runs(&filter).await?);
     }
+    let mut events = loaded.events_of_runs;
     let mut tasks: HashMap<_, Vec<_>> = HashMap::new();
     for task in loaded.tasks {
         tasks.entry(task.run).or_default().push(task);
+    }
+    let mut decisions: HashMap<_, Vec<_>> = HashMap::new();
+    for decision in loaded.decisions {
+        decisions.entry(decision.run).or_default().push(decision);
     }
     let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
     for attempt in loaded.attempts {
@@ -54,16 +59,26 @@ pub(super) async fn load(store: &Store) -> Result<Unfinished, StoreError> {
     let runs = loaded.runs.into_iter().map(|row| UnfinishedRun {
         tasks: tasks.remove(&row.key).unwrap_or_default(),
         attempts: attempts.remove(&row.key).unwrap_or_default(),
+        decisions: decisions.remove(&row.key).unwrap_or_default(),
+        events: events.remove(&row.key).unwrap_or_default(),
         row,
     });
     Ok(Unfinished {
         dags: loaded.dags,
         versions,
         runs: runs.collect(),
+        notifications: loaded.notifications,
+        deadlines: loaded.deadlines,
         pools: loaded.pools,
         workers: loaded.workers,
         next_run: loaded.next_run,
         taken_dates: loaded.taken_dates,
         recent,
+        backfills: loaded.backfills,
+        next_backfill: loaded.next_backfill,
+        assets: loaded.assets,
+        queued: loaded.queued,
+        next_event: loaded.next_event,
+        successes: store.latest_successes().await?,
     })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::domain::attempt::Wish;
 use crate::domain::graph::TaskIx;
 use crate::domain::ids::{DagId, RunId, RunKey};
+use crate::domain::notification::RunEnd;
 use crate::domain::state::{Mark, RunEvent, TaskEvent, TaskState};
 use crate::domain::time::Time;
 use crate::protocol::control::{Refused, Reply};
@@ -26,14 +27,14 @@ impl Core {
     ) -> Result<Reply, Refused> {
         let mut tasks = Vec::new();
         for (key, mut selected) in self.select(selection, history)? {
-            selected.retain(|task| {
-                let state = self.run(key).tasks[task.usize()].row.state;
+            selected.retain(|at| {
+                let state = self.instance(*at).row.state;
                 state != TaskState::Removed && state != mark.into()
             });
             if selected.is_empty() {
                 continue;
             }
-            tasks.extend(self.touched(key, &selected));
+            tasks.extend(self.touched(&selected));
             if !dry_run {
                 self.mark_in_run(now, key, &selected, mark);
             }
@@ -42,14 +43,15 @@ impl Core {
     }
 
     /// Marks these tasks, and lets what failed because of them run again.
-    fn mark_in_run(&mut self, now: Time, key: RunKey, selected: &BTreeSet<TaskIx>, mark: Mark) {
+    fn mark_in_run(&mut self, now: Time, key: RunKey, selected: &BTreeSet<TaskRef>, mark: Mark) {
         let run = self.run(key);
-        let failed_after = run
-            .dag
-            .all_downstream(selected)
+        let tasks: BTreeSet<TaskIx> = selected.iter().map(|at| at.task).collect();
+        let after = run.dag.all_downstream(&tasks);
+        let failed_after: BTreeSet<TaskRef> = after
             .into_iter()
-            .filter(|task| !selected.contains(task) && run.tasks[task.usize()].row.state.is_failed_like());
-        let failed_after: BTreeSet<TaskIx> = failed_after.collect();
+            .flat_map(|task| run.places_of(task))
+            .filter(|at| !selected.contains(at) && run.instance(*at).row.state.is_failed_like())
+            .collect();
         let names = self.names_of(key, selected);
         if !failed_after.is_empty() {
             // First, because the run may go on in a newer version.
@@ -96,9 +98,17 @@ impl Core {
         let before = self.run(key).row.state;
         let changed = before.on(event).is_some();
         if changed {
-            self.end_run(now, key, event);
-            for task in tasks {
-                self.end_with_run(now, TaskRef { run: key, task }, mark);
+            let is_pending_teardown = |at: &TaskRef| {
+                let run = self.run(key);
+                run.dag.task(at.task).role.is_teardown() && !run.instance(*at).row.state.is_finished()
+            };
+            let (teardowns, others): (Vec<TaskRef>, Vec<TaskRef>) = tasks.into_iter().partition(is_pending_teardown);
+            // Teardowns still run, and how the run ends follows from its tasks then (SCHEDULING §11).
+            if teardowns.is_empty() {
+                self.end_run(now, key, event, RunEnd::Marked);
+            }
+            for at in others {
+                self.end_with_run(now, at, mark);
             }
         }
         let state = self.run(key).row.state;

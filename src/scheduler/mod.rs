@@ -6,36 +6,51 @@
 
 pub mod actor;
 mod admit;
+mod assets;
 mod attempts;
+mod backfills;
 mod clear;
+mod context;
 mod controls;
 pub mod core;
 mod dags;
+mod deadline;
+mod delete;
+pub mod dependency;
+mod errand;
+mod expansion;
+mod explain;
 mod failure;
 mod history;
+mod instances;
 pub mod interlude;
 pub mod invariant;
+mod line;
 mod load;
+pub mod look_back;
+mod looking;
 mod lookup;
 mod mark;
 pub mod message;
+mod notify;
+mod past;
 pub mod pools;
 mod progress;
 mod recall;
 mod reports;
 mod restore;
 mod runs;
+pub mod simulate;
+mod skip;
+mod timeline;
 mod timers;
+mod waiting;
+mod waits;
 
-use crate::domain::graph::TaskIx;
-use crate::domain::ids::RunKey;
-
-/// A task instance, as the scheduler's memory names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskRef {
-    pub run: RunKey,
-    pub task: TaskIx,
-}
+pub use assets::linked;
+pub use context::{Surroundings, run_context, success_of};
+pub use instances::TaskRef;
+pub use lookup::answer;
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ impl Core {
             let hint = suggestion(pool.as_str(), self.pools.keys().map(PoolName::as_str));
             return Err(Refused::PoolNotFound { pool, hint });
         }
-        self.admission.set_pool(pool.clone(), None);
+        self.admission.set_pool(pool.clone(), None, false);
         self.write(Write::DeletePool(pool.clone()));
         Ok(Reply::PoolDeleted { pool })
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::graph::{Dag, TaskIx};
-use crate::domain::ids::{RunKey, TaskId};
+use crate::domain::ids::{MapIndex, RunKey, TaskId};
 use crate::domain::problem::suggestion;
 use crate::domain::state::{Decision, TaskEvent, TaskState};
 use crate::protocol::control::{Refused, TouchedTask};
@@ -16,15 +16,16 @@ use crate::protocol::selection::Selection;
 use crate::store::write::{TaskRow, Write};
 
 use super::TaskRef;
-use super::core::{Core, History, Instance, KnownRun, Run};
+use super::core::{Core, History, KnownRun, Run};
+use super::instances::Instance;
 
 impl Core {
-    /// The selected runs, each with the tasks that are meant in it.
+    /// The selected runs, each with the task instances that are meant in it.
     pub(super) fn select(
         &mut self,
         selection: &Selection,
         history: &History,
-    ) -> Result<Vec<(RunKey, BTreeSet<TaskIx>)>, Refused> {
+    ) -> Result<Vec<(RunKey, BTreeSet<TaskRef>)>, Refused> {
         self.known(&selection.dag)?;
         for run_id in selection.run_ids() {
             if history.runs.iter().all(|known| known.row.run_id != *run_id) {
@@ -40,7 +41,7 @@ impl Core {
                 return Err(task_not_found(selection, &newest, task));
             }
         }
-        Ok(runs.into_iter().map(|key| (key, selected(&self.run(key).dag, selection))).collect())
+        Ok(runs.into_iter().map(|key| (key, selected(self.run(key), selection))).collect())
     }
 
     /// The run in memory, with its task instances. Of unfinished runs memory is the truth.
@@ -54,8 +55,10 @@ impl Core {
             let newest = self.dags.get(&known.row.dag_id).map(|dag| dag.dag.clone());
             let dag = self.versions.get(&name).cloned().or_else(|| known.dag.clone()).or(newest)?;
             let mut run = Run::new(known.row.clone(), dag);
-            run.restore_tasks(known.tasks.clone(), Vec::new());
+            run.events = known.events.iter().cloned().map(Arc::new).collect();
+            run.restore_tasks(known.tasks.clone(), Vec::new(), &known.decisions);
             self.runs.insert(key, run);
+            self.enter_timeline(key);
         }
         let run = self.run_mut(key);
         if run.tasks.is_empty() {
@@ -76,24 +79,38 @@ impl Core {
             return;
         }
         let old = self.runs.remove(&key).expect("it was there a line above");
-        for attempt in old.tasks.iter().filter_map(|task| task.attempt.as_ref()) {
+        for attempt in old.instances().filter_map(|(_, task)| task.attempt.as_ref()) {
             self.attempts.remove(&attempt.id);
         }
         self.forget_version(&old);
-        let mut before: HashMap<TaskId, TaskRow> =
-            old.tasks.into_iter().map(|task| (task.row.task_id.clone(), task.row)).collect();
+        let mut before: HashMap<TaskId, Vec<TaskRow>> = HashMap::new();
+        for (_, task) in old.instances() {
+            before.entry(task.row.task_id.clone()).or_default().push(task.row.clone());
+        }
+        let decisions: Vec<_> = old
+            .instances()
+            .filter_map(|(_, task)| Some((task.row.task_id.clone(), task.row.map_index, task.decision.clone()?)))
+            .collect();
         let mut run = Run::new(old.row, newest.clone());
+        run.events = old.events;
         run.row.version = version;
         run.create_tasks();
         for (ix, task) in newest.tasks() {
-            if let Some(row) = before.remove(&task.task_id) {
-                run.tasks[ix.usize()].continue_as(row);
-            }
-            self.work.dirty_tasks.insert(TaskRef { run: key, task: ix });
+            let rows = before.remove(&task.task_id).unwrap_or_default();
+            let left = run.take_rows(ix, rows, Instance::continue_as);
+            before.insert(task.task_id.clone(), left);
         }
-        run.count_upstreams();
+        for (task, map, decision) in decisions {
+            let place = run.dag.find(&task).map(|task| TaskRef { run: key, task, map });
+            if let Some(at) = place.filter(|at| run.find(*at).is_some()) {
+                run.instance_mut(at).decision = Some(decision);
+            }
+        }
+        run.count_all();
+        self.work.dirty_tasks.extend(run.places());
         self.runs.insert(key, run);
-        for mut gone in before.into_values() {
+        self.enter_timeline(key);
+        for mut gone in before.into_values().flatten() {
             if let Ok(removed) = gone.state.on(TaskEvent::Decided(Decision::Removed)) {
                 gone.state = removed;
                 self.write(Write::Task(gone));
@@ -101,24 +118,24 @@ impl Core {
         }
     }
 
-    /// These tasks of the run, by the names that survive an upgrade.
-    pub(super) fn names_of(&self, key: RunKey, tasks: &BTreeSet<TaskIx>) -> Vec<TaskId> {
+    /// These task instances of the run, by the names that survive an upgrade.
+    pub(super) fn names_of(&self, key: RunKey, places: &BTreeSet<TaskRef>) -> Vec<(TaskId, MapIndex)> {
         let dag = &self.run(key).dag;
-        tasks.iter().map(|ix| dag.task(*ix).task_id.clone()).collect()
+        places.iter().map(|at| (dag.task(at.task).task_id.clone(), at.map)).collect()
     }
 
-    /// Where the tasks of these names stand now; a name that is gone stands nowhere.
-    pub(super) fn places_of(&self, run: RunKey, names: &[TaskId]) -> Vec<TaskRef> {
-        let dag = &self.run(run).dag;
-        names.iter().filter_map(|name| dag.find(name)).map(|task| TaskRef { run, task }).collect()
-    }
-
-    pub(super) fn touched(&self, run: RunKey, tasks: &BTreeSet<TaskIx>) -> Vec<TouchedTask> {
-        let touched = |task: &TaskIx| {
-            let at = TaskRef { run, task: *task };
-            TouchedTask { key: self.key(at), state: self.instance(at).row.state }
+    /// Where the task instances of these names stand now; a name that is gone stands nowhere.
+    pub(super) fn places_of(&self, key: RunKey, names: &[(TaskId, MapIndex)]) -> Vec<TaskRef> {
+        let run = self.run(key);
+        let place = |(task, map): &(TaskId, MapIndex)| {
+            let at = TaskRef { run: key, task: run.dag.find(task)?, map: *map };
+            run.find(at).map(|_| at)
         };
-        tasks.iter().map(touched).collect()
+        names.iter().filter_map(place).collect()
+    }
+
+    pub(super) fn touched(&self, places: &BTreeSet<TaskRef>) -> Vec<TouchedTask> {
+        places.iter().map(|at| TouchedTask { key: self.key(*at), state: self.instance(*at).row.state }).collect()
     }
 }
 
@@ -143,11 +160,12 @@ impl Instance {
     }
 }
 
-/// The tasks that are meant in a run of this version.
-fn selected(dag: &Dag, selection: &Selection) -> BTreeSet<TaskIx> {
+/// The task instances that are meant in a run: all of each task.
+fn selected(run: &Run, selection: &Selection) -> BTreeSet<TaskRef> {
     if selection.tasks.is_empty() {
-        return dag.tasks().map(|(ix, _)| ix).collect();
+        return run.places().collect();
     }
+    let dag = &run.dag;
     let named: BTreeSet<TaskIx> = selection.tasks.iter().filter_map(|task| dag.find(task)).collect();
     let mut all = named.clone();
     if selection.upstream {
@@ -156,7 +174,7 @@ fn selected(dag: &Dag, selection: &Selection) -> BTreeSet<TaskIx> {
     if selection.downstream {
         all.extend(dag.all_downstream(&named));
     }
-    all
+    all.into_iter().flat_map(|task| run.places_of(task)).collect()
 }
 
 fn task_not_found(selection: &Selection, dag: &Dag, task: &TaskId) -> Refused {

@@ -1,7 +1,7 @@
 //! What workers say, and what they are answered (PROTOCOL §5). Every report is settled (L10).
 
-use crate::domain::attempt::{AttemptEvent, AttemptState, Reaction, Refusal, Verdict, Wish};
-use crate::domain::ids::{AttemptId, Claim, WorkerId};
+use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Refusal, Verdict, Wish};
+use crate::domain::ids::{AttemptId, Claim, NotificationId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 use crate::protocol::work::{Answer, Beat, FromWorker, Online, Question, Report, ToWorker};
@@ -25,6 +25,7 @@ impl Core {
                 self.on_given_back(now, attempt, AttemptEvent::Released { by: claim })
             }
             FromWorker::Beat(beat) => self.on_beat(now, &beat),
+            FromWorker::Notified(notified) => self.on_notified(now, notified),
             FromWorker::Asked { attempt, claim, seq, question } => self.on_asked(now, attempt, claim, seq, question),
             FromWorker::Offline { worker, incarnation } => {
                 if self.workers.get(&worker).is_some_and(|known| known.row.incarnation == incarnation) {
@@ -61,13 +62,15 @@ impl Core {
         let state = self.workers.entry(online.worker).or_insert_with(|| WorkerState {
             row: row.clone(),
             slots,
+            queues: Vec::new(),
             last_n: 0,
             owned: Default::default(),
         });
         if state.row.incarnation != row.incarnation {
             state.last_n = 0;
         }
-        (state.row, state.slots) = (row, slots);
+        (state.row, state.slots, state.queues) = (row, slots, online.queues);
+        self.take_back_notifications(online.worker, Some(online.incarnation));
     }
 
     fn lose_all(&mut self, now: Time, worker: WorkerId) {
@@ -97,8 +100,13 @@ impl Core {
 
     fn on_report(&mut self, now: Time, report: &Report) -> Verdict {
         let Some(&at) = self.attempts.get(&report.attempt) else { return Verdict::Stale };
+        let mut report = std::borrow::Cow::Borrowed(report);
+        if let Some(why) = self.unmappable(at, &report).filter(|_| report.outcome == Outcome::Success) {
+            let failed = report.to_mut();
+            (failed.outcome, failed.message) = (Outcome::Failed { retryable: true }, Some(why));
+        }
         let event = AttemptEvent::Finished { by: report.claim, outcome: report.outcome };
-        match self.on_attempt_ended(now, at, event, Some(report)) {
+        match self.on_attempt_ended(now, at, event, Some(&report)) {
             Reaction::Settle(verdict) => verdict,
             Reaction::Grant(_)
             | Reaction::Refuse(_)
@@ -168,13 +176,16 @@ impl Core {
 
     /// W8: a claim that its incarnation has passed and does not hold never started.
     fn on_beat(&mut self, now: Time, beat: &Beat) {
-        let Some(worker) = self.workers.get_mut(&beat.worker) else { return };
-        if worker.row.incarnation != beat.incarnation {
+        // Of a worker that nobody knows the first word was lost: it comes online again, as one of an old incarnation does.
+        let known = self.workers.get_mut(&beat.worker).filter(|worker| worker.row.incarnation == beat.incarnation);
+        let Some(worker) = known else {
             let message = ToWorker::Fenced { incarnation: beat.incarnation };
             self.effect(Effect::Send { to: Some(beat.worker), message });
             return;
-        }
+        };
         worker.row.seen_at = now;
+        // A leader that has just taken over hears of a worker by its beat.
+        worker.row.online = true;
         let owned: Vec<AttemptId> = worker.owned.iter().copied().collect();
         for id in owned {
             let Some((_, claim)) = self.owner_of(id) else { continue };
@@ -197,6 +208,7 @@ impl Core {
         state.row.seen_at = now;
         let (row, owned) = (state.row.clone(), state.owned.clone());
         self.write(Write::Worker(row));
+        self.take_back_notifications(worker, None);
         for id in owned {
             let Some((_, claim)) = self.owner_of(id) else { continue };
             self.on_given_back(now, id, AttemptEvent::OwnerOffline { claim });
@@ -205,16 +217,30 @@ impl Core {
 
     fn on_asked(&mut self, now: Time, attempt: AttemptId, claim: Claim, seq: u64, question: Question) {
         let Some(&at) = self.attempts.get(&attempt) else {
-            self.answer(claim, seq, Answer::Refused { why: "the scheduler does not know this attempt".to_owned() });
+            self.on_callback_asked(attempt, claim, seq, question);
             return;
         };
         match self.on_attempt(at, AttemptEvent::Pushed { by: claim }) {
             Reaction::Store => match question {
                 Question::SetXCom { key, value } => {
-                    self.store_xcom(now, at, key, value);
-                    self.answer(claim, seq, Answer::Stored);
+                    let answer = match self.store_xcom(now, at, key, value) {
+                        Ok(()) => Answer::Stored,
+                        Err(why) => Answer::Refused { why: why.to_string() },
+                    };
+                    self.answer(claim, seq, answer);
                 }
-                Question::GetXCom { .. } | Question::GetVariable { .. } | Question::GetConnection { .. } => {
+                Question::TriggerDagRun(request) => self.on_trigger_asked(claim, seq, request),
+                Question::ClearRun { dag_id, run_id } => self.on_clear_asked(claim, seq, dag_id, run_id),
+                Question::GetXCom { .. }
+                | Question::GetNewestXCom { .. }
+                | Question::GetMapped { .. }
+                | Question::GetVariable { .. }
+                | Question::SetVariable { .. }
+                | Question::DeleteVariable { .. }
+                | Question::GetAssetEvents { .. }
+                | Question::GetConnection { .. }
+                | Question::GetRunState { .. }
+                | Question::LookAt { .. } => {
                     self.effect(Effect::LookUp { run: at.run, claim, seq, question });
                 }
             },
@@ -237,7 +263,31 @@ impl Core {
         }
     }
 
-    fn answer(&mut self, claim: Claim, seq: u64, answer: Answer) {
+    /// A callback may read whatever its run may, and leave nothing.
+    fn on_callback_asked(&mut self, id: AttemptId, claim: Claim, seq: u64, question: Question) {
+        let refused = |why: &str| Answer::Refused { why: why.to_owned() };
+        let Some(run) = self.outbox.run_of(NotificationId(id.0)) else {
+            self.answer(claim, seq, refused("the scheduler does not know this attempt"));
+            return;
+        };
+        match question {
+            Question::GetXCom { .. }
+            | Question::GetNewestXCom { .. }
+            | Question::GetMapped { .. }
+            | Question::GetVariable { .. }
+            | Question::SetVariable { .. }
+            | Question::DeleteVariable { .. }
+            | Question::GetAssetEvents { .. }
+            | Question::GetConnection { .. }
+            | Question::GetRunState { .. }
+            | Question::LookAt { .. } => self.effect(Effect::LookUp { run, claim, seq, question }),
+            Question::SetXCom { .. } => self.answer(claim, seq, refused("a callback cannot push an XCom")),
+            Question::TriggerDagRun(request) => self.on_trigger_asked(claim, seq, request),
+            Question::ClearRun { dag_id, run_id } => self.on_clear_asked(claim, seq, dag_id, run_id),
+        }
+    }
+
+    pub(super) fn answer(&mut self, claim: Claim, seq: u64, answer: Answer) {
         self.effect(Effect::Send { to: Some(claim.worker), message: ToWorker::Values { claim, seq, answer } });
     }
 }

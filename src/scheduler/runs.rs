@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use crate::domain::dag::TaskLimitScope;
-use crate::domain::graph::Dag;
+use crate::domain::graph::{Dag, TaskIx};
 use crate::domain::ids::{DagId, MapIndex, RunKey, TryNumber};
+use crate::domain::journal::Journal;
+use crate::domain::notification::RunEnd;
 use crate::domain::run::{PlannedRun, RunType};
 use crate::domain::state::{Decision, RunEvent, RunState, TaskEvent, TaskState};
 use crate::domain::time::{Time, after};
-use crate::domain::trigger::UpstreamCounts;
 use crate::protocol::control::TriggeredBy;
 use crate::protocol::event::Change;
 use crate::store::write::{RunRow, TaskRow};
 
 use super::TaskRef;
 use super::admit::Scope;
-use super::core::{Core, Effect, Instance, Run};
+use super::core::{Core, Effect, Run};
+use super::instances::Task;
 use super::timers::Timer;
 
 impl Core {
@@ -30,6 +32,7 @@ impl Core {
         let ids: Vec<DagId> = self.dags.keys().cloned().collect();
         for id in ids {
             self.plan(now, &id);
+            self.work.maybe_triggered.insert(id);
         }
     }
 
@@ -40,6 +43,9 @@ impl Core {
             self.follow_timetable(now, id);
         }
         self.start_runs(now, id);
+        for backfill in self.backfills_of(id) {
+            self.advance_backfill(backfill);
+        }
     }
 
     fn follow_timetable(&mut self, now: Time, id: &DagId) {
@@ -67,7 +73,7 @@ impl Core {
         }
     }
 
-    fn cancel_plan(&mut self, id: &DagId) {
+    pub(super) fn cancel_plan(&mut self, id: &DagId) {
         let Some(dag) = self.dags.get_mut(id) else { return };
         if let Some(planned) = dag.next.take() {
             self.timers.cancel(planned.run_after, Timer::NextRun(id.clone()));
@@ -105,6 +111,7 @@ impl Core {
             started_at: None,
             ended_at: None,
             clear_number: 0,
+            backfill: None,
         };
         self.add_run(row);
     }
@@ -113,25 +120,36 @@ impl Core {
     pub(super) fn add_run(&mut self, row: RunRow) {
         let key = row.key;
         self.next_run = key.next();
-        let dag = self.dags.get_mut(&row.dag_id).expect("a run is made of a known DAG");
-        dag.queued.insert((row.run_after, key));
-        let compiled = dag.dag.clone();
+        let compiled = self.dags.get(&row.dag_id).expect("a run is made of a known DAG").dag.clone();
         self.runs.insert(key, Run::new(row, compiled));
+        self.set_deadlines(key);
+        self.enter_timeline(key);
+        self.enqueue(key);
         self.tell_run(key);
     }
 
-    /// Starts queued runs while there is room under `max_active_runs`.
+    /// Starts queued runs while there is room: under `max_active_runs`, and then in each backfill.
     pub(super) fn start_runs(&mut self, now: Time, id: &DagId) {
-        loop {
-            let Some(dag) = self.dags.get_mut(id) else { return };
-            let room = dag.dag.definition.max_active_runs.room(count(dag.running.len()));
-            if dag.row.is_paused || room == 0 {
-                return;
-            }
-            let Some((_, key)) = dag.queued.pop_first() else { return };
-            dag.running.insert(key);
+        if self.dags.get(id).is_none_or(|dag| dag.row.is_paused) {
+            return;
+        }
+        while let Some(key) = self.next_of_dag(id) {
             self.start_run(now, key);
         }
+        for backfill in self.backfills_of(id) {
+            while let Some(key) = self.next_of_backfill(backfill) {
+                self.start_run(now, key);
+            }
+        }
+    }
+
+    /// The next run of a DAG that may start, which takes its place.
+    fn next_of_dag(&mut self, id: &DagId) -> Option<RunKey> {
+        let dag = self.dags.get_mut(id)?;
+        let room = dag.dag.definition.max_active_runs.room(count(dag.running.len()));
+        let (_, key) = if room > 0 { dag.queued.pop_first() } else { None }?;
+        dag.running.insert(key);
+        Some(key)
     }
 
     fn start_run(&mut self, now: Time, key: RunKey) {
@@ -150,12 +168,11 @@ impl Core {
         if dag.definition.max_active_tasks_scope == TaskLimitScope::EachRun {
             self.admission.set_scope(Scope::Run(key), dag.definition.max_active_tasks);
         }
-        self.ensure_task_limits(&dag);
-        for (task, _) in dag.tasks() {
-            let at = TaskRef { run: key, task };
-            self.work.dirty_tasks.insert(at);
-            self.work.undecided.push_back(at);
-        }
+        self.ensure_task_limits(key, &dag);
+        let places: Vec<TaskRef> = self.run(key).places().collect();
+        self.work.dirty_tasks.extend(places.iter().copied());
+        self.work.undecided.extend(places);
+        self.work.expansions.extend(dag.mapping.expansions().map(|(ix, _)| (key, ix)));
         self.work.maybe_over.insert(key);
         self.effect(Effect::Event(Change::Dag { dag: id }));
         self.tell_run(key);
@@ -164,22 +181,22 @@ impl Core {
     /// Ends the runs in which nothing more will happen (SCHEDULING §1).
     pub(super) fn close_runs(&mut self, now: Time) {
         // The end of one run may start another: its tasks are decided before it is looked at.
-        while self.work.undecided.is_empty() {
+        while !self.work.has_undecided() {
             let Some(key) = self.work.maybe_over.pop_first() else { return };
             let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { continue };
             if run.unfinished == 0 {
                 let failed = run.failed_leaves > 0 || run.failed_fast();
                 let event = if failed { RunEvent::Failed } else { RunEvent::Succeeded };
-                self.end_run(now, key, event);
-            } else if run.moving == 0 {
+                self.end_run(now, key, event, RunEnd::Finished);
+            } else if run.moving == 0 && run.held == 0 {
                 // Every unfinished task waits for another one: a deadlock.
-                self.end_run(now, key, RunEvent::Failed);
+                self.end_run(now, key, RunEvent::Failed, RunEnd::Deadlocked);
             }
         }
     }
 
     /// Ends a run, whatever the state of its task instances.
-    pub(super) fn end_run(&mut self, now: Time, key: RunKey, event: RunEvent) {
+    pub(super) fn end_run(&mut self, now: Time, key: RunKey, event: RunEvent, end: RunEnd) {
         let run = self.run_mut(key);
         let Some(state) = run.row.state.on(event) else { return };
         if !run.row.state.is_finished() {
@@ -191,22 +208,32 @@ impl Core {
         if let Some((timeout, started)) = timeout {
             self.timers.cancel(after(started, timeout), Timer::RunTimeout(key));
         }
-        let entry = (self.run(key).row.run_after, key);
-        if let Some(dag) = self.dags.get_mut(&id) {
-            dag.running.remove(&key);
-            dag.queued.remove(&entry);
-        }
+        self.leave_places(now, key);
         self.work.maybe_forgotten.insert(key);
+        if state == RunState::Success {
+            let row = self.run(key).row.clone();
+            self.remember_success(&row);
+        }
         self.tell_run(key);
+        self.owe_for_run(key, end, event);
+        self.end_meets_deadlines(now, key);
         self.count_failed_runs(now, key);
         self.plan(now, &id);
+    }
+
+    /// Later runs tell their tasks of it.
+    pub(super) fn remember_success(&mut self, run: &RunRow) {
+        let (Some(dag), Some(date)) = (self.dags.get_mut(&run.dag_id), run.logical_date) else { return };
+        if dag.last_success.is_none_or(|(known, _)| known <= date) {
+            dag.last_success = Some((date, super::success_of(run)));
+        }
     }
 
     /// `dagrun_timeout` passed: the run fails, and what is unfinished is skipped.
     pub(super) fn on_run_timeout(&mut self, now: Time, key: RunKey) {
         let Some(run) = self.runs.get(&key).filter(|run| run.row.state == RunState::Running) else { return };
-        let tasks: Vec<TaskRef> = run.dag.tasks().map(|(task, _)| TaskRef { run: key, task }).collect();
-        self.end_run(now, key, RunEvent::Failed);
+        let tasks: Vec<TaskRef> = run.places().collect();
+        self.end_run(now, key, RunEvent::Failed, RunEnd::TimedOut);
         for at in tasks {
             self.abandon(now, at);
         }
@@ -220,10 +247,12 @@ impl Core {
                 continue;
             }
             let run = self.runs.remove(key).expect("it was there a line above");
-            for attempt in run.tasks.iter().filter_map(|task| task.attempt.as_ref()) {
+            for attempt in run.instances().filter_map(|(_, task)| task.attempt.as_ref()) {
                 self.attempts.remove(&attempt.id);
             }
+            self.leave_timeline(&run);
             self.admission.forget_scope(&Scope::Run(*key));
+            self.forget_task_limits(&run);
             self.forget_version(&run);
         }
     }
@@ -242,6 +271,7 @@ impl Core {
         let change = Change::Run { dag: row.dag_id.clone(), run: row.run_id.clone(), state: row.state };
         self.work.dirty_runs.insert(key);
         self.effect(Effect::Event(change));
+        self.wake_watchers(key);
     }
 }
 
@@ -255,59 +285,48 @@ impl super::core::DagState {
 
 impl Run {
     pub(super) fn new(row: RunRow, dag: Arc<Dag>) -> Self {
-        Self { row, dag, tasks: Vec::new(), unfinished: 0, moving: 0, failed_leaves: 0, open_attempts: 0 }
+        let measured = dag.mapping.expansions().map(|_| None).collect();
+        Self {
+            row,
+            dag,
+            tasks: Vec::new(),
+            measured,
+            unfinished: 0,
+            moving: 0,
+            held: 0,
+            failed_leaves: 0,
+            open_attempts: 0,
+            events: Vec::new(),
+        }
     }
 
     /// One task instance for each task; those whose own dates exclude this run are removed at once.
     pub(super) fn create_tasks(&mut self) {
         let dag = self.dag.clone();
-        self.tasks = dag.tasks().map(|(ix, _)| Instance::new(TaskRow::new(&self.row, &dag, ix), &dag, ix)).collect();
-        for (ix, _) in dag.tasks() {
-            if self.tasks[ix.usize()].row.state == TaskState::Removed {
-                for next in dag.downstream(ix) {
-                    self.tasks[next.usize()].counts.total -= 1;
-                }
-            }
-        }
-        self.recount();
+        self.tasks = dag.tasks().map(|(ix, _)| Task::new(self.fresh(ix, MapIndex::UNMAPPED))).collect();
+        self.count_all();
     }
 
     /// The leaves of a run that failed fast are skipped, and would tell of a success.
     fn failed_fast(&self) -> bool {
-        self.dag.definition.fail_fast && self.tasks.iter().any(|task| task.row.state == TaskState::Failed)
-    }
-
-    /// Counts the task instances' states anew.
-    pub(super) fn recount(&mut self) {
-        let states = || self.tasks.iter().map(|task| task.row.state);
-        self.unfinished = count(states().filter(|state| !state.is_finished()).count());
-        self.moving = count(states().filter(|state| super::progress::is_moving(*state)).count());
-        let leaves = self.dag.tasks().filter(|(ix, _)| self.dag.is_leaf(*ix));
-        self.failed_leaves = count(leaves.filter(|(ix, _)| self.tasks[ix.usize()].row.state.is_failed_like()).count());
-        self.open_attempts =
-            count(self.tasks.iter().filter_map(|task| task.attempt.as_ref()).filter(|a| !a.state.is_done()).count());
-    }
-}
-
-impl Instance {
-    pub(super) fn new(row: TaskRow, dag: &Dag, ix: crate::domain::graph::TaskIx) -> Self {
-        let counts = UpstreamCounts::waiting_for(count(dag.upstream(ix).len()));
-        Self { row, counts, attempt: None, rank: None }
+        self.dag.definition.fail_fast && self.instances().any(|(_, task)| task.row.state == TaskState::Failed)
     }
 }
 
 impl TaskRow {
     /// A task instance of a run that starts.
-    fn new(run: &RunRow, dag: &Dag, ix: crate::domain::graph::TaskIx) -> Self {
+    pub(super) fn new(run: &RunRow, dag: &Dag, ix: TaskIx, map_index: MapIndex) -> Self {
         let task = dag.task(ix);
-        let outside = run.logical_date.is_some_and(|date| {
+        // A backfill is asked for by date, so the dates of tasks say nothing.
+        let is_bounded = run.run_type != RunType::Backfill;
+        let outside = run.logical_date.filter(|_| is_bounded).is_some_and(|date| {
             task.start_date.is_some_and(|start| date < start) || task.end_date.is_some_and(|end| date > end)
         });
         let removed = TaskState::None.on(TaskEvent::Decided(Decision::Removed)).expect("a new task can be removed");
         Self {
             run: run.key,
             task_id: task.task_id.clone(),
-            map_index: MapIndex::UNMAPPED,
+            map_index,
             state: if outside { removed } else { TaskState::None },
             try_number: TryNumber(0),
             max_tries: i32::try_from(task.retries).unwrap_or(i32::MAX),
@@ -326,6 +345,9 @@ impl TaskRow {
             hostname: None,
             pid: None,
             note: None,
+            journal: Journal::default(),
+            waiting: None,
+            xcom_lengths: Default::default(),
         }
     }
 }

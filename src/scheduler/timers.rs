@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{DagId, RunKey};
+use crate::domain::ids::{DagId, NotificationId, RunKey};
 use crate::domain::time::Time;
 
 use super::TaskRef;
@@ -16,8 +16,14 @@ pub(super) enum Timer {
     NextRun(DagId),
     /// A task instance that waits for its retry.
     Retry(TaskRef),
+    /// A task instance that waits without a slot: its moment, its next look, or the end of its patience.
+    Wait(TaskRef),
     /// A run that has taken as long as it may.
     RunTimeout(RunKey),
+    /// A notification that failed and is tried again.
+    Notification(NotificationId),
+    /// One of a run's deadlines.
+    Deadline(RunKey, u32),
 }
 
 /// All timers, the next one first.
@@ -56,7 +62,10 @@ impl Core {
             match timer {
                 Timer::NextRun(dag) => self.on_run_due(now, &dag),
                 Timer::Retry(task) => self.on_retry_due(now, task),
+                Timer::Wait(task) => self.on_wait_due(now, task),
                 Timer::RunTimeout(run) => self.on_run_timeout(now, run),
+                Timer::Notification(id) => self.on_notification_due(id),
+                Timer::Deadline(run, number) => self.on_deadline(now, run, number),
             }
         }
     }

@@ -17,18 +17,21 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use crate::domain::ids::{Epoch, PoolName};
+use crate::domain::asset::{Asset, AssetEvent};
+use crate::domain::ids::{AssetEventId, AssetName, Epoch, PoolName};
 
-use super::batch::{Batch, second_outcome};
+use super::batch::{Batch, Keyed, QueueKey, second_outcome};
 use super::convert::attempt::DONE;
 use super::convert::{json, micros, plain};
+use super::delete::{clean, delete_dag};
 use super::entity::{
-    attempt, command, dag, dag_run, dag_version, import_error, leader, pool, task_instance, worker, xcom,
+    asset, asset_event, asset_queue, attempt, backfill, command, dag, dag_run, dag_version, deadline, import_error,
+    leader, notification, pool, task_instance, worker, xcom,
 };
 use super::error::{CommitError, Refused, StoreError};
 use super::open::Store;
 use super::upsert::{Existing, Statements};
-use super::write::{AttemptRow, PoolRow, VersionRow, Write};
+use super::write::{AttemptRow, PoolRow, QueueRow, VersionRow, Write};
 
 /// The one that writes. A node has one; it owns the order of its commits.
 pub struct Writer {
@@ -198,7 +201,14 @@ impl Writer {
     }
 
     async fn write(&mut self, tx: &DatabaseTransaction, batch: Batch) -> Result<(), Failed> {
-        let Batch { versions, dags, runs, tasks, attempts, cleared, xcoms, problems, workers, pools, replies } = batch;
+        let Batch { deleted, cleaned, versions, dags, runs, tasks, attempts, cleared, xcoms, problems, .. } = batch;
+        let Batch { assets, events, queued, workers, pools, backfills, replies, notifications, deadlines, .. } = batch;
+        for dag in deleted.into_rows() {
+            delete_dag(tx, &dag).await?;
+        }
+        for rows in cleaned {
+            clean(tx, &rows).await?;
+        }
         self.write_versions(tx, versions.into_rows().collect()).await?;
         let sql = &mut self.statements;
         let (kept, gone): (Vec<_>, Vec<_>) = pools.into_rows().partition(Result::is_ok);
@@ -209,7 +219,17 @@ impl Writer {
         sql.upsert::<worker::Entity, _>(tx, Existing::Replace, workers.into_rows().map(Into::into)).await?;
         sql.upsert::<dag::Entity, _>(tx, Existing::Replace, dags.into_rows().map(Into::into)).await?;
         sql.upsert::<dag_run::Entity, _>(tx, Existing::Replace, runs.into_rows().map(Into::into)).await?;
-        sql.upsert::<task_instance::Entity, _>(tx, Existing::Replace, tasks.into_rows().map(Into::into)).await?;
+        sql.upsert::<backfill::Entity, _>(tx, Existing::Replace, backfills.into_rows().map(Into::into)).await?;
+        let (tasks, dropped): (Vec<_>, Vec<_>) = tasks.into_rows().partition(Result::is_ok);
+        sql.upsert::<task_instance::Entity, _>(tx, Existing::Replace, tasks.into_iter().flatten().map(Into::into))
+            .await?;
+        for (run, task, map_index) in dropped.into_iter().filter_map(Result::err) {
+            let key = (run.0, task.as_str().to_owned(), map_index.0);
+            task_instance::Entity::delete_by_id(key).exec(tx).await?;
+        }
+        sql.upsert::<deadline::Entity, _>(tx, Existing::Replace, deadlines.into_rows().map(Into::into)).await?;
+        let owed = notifications.into_rows().map(Into::into);
+        sql.upsert::<notification::Entity, _>(tx, Existing::Replace, owed).await?;
         self.write_attempts(tx, attempts.into_rows().collect()).await?;
         for (run, task, map_index) in cleared.into_rows() {
             xcom::Entity::delete_many()
@@ -220,6 +240,7 @@ impl Writer {
                 .await?;
         }
         self.statements.upsert::<xcom::Entity, _>(tx, Existing::Replace, xcoms.into_rows().map(Into::into)).await?;
+        self.write_assets(tx, assets, events, queued).await?;
         for (file, problems, at) in problems.into_rows() {
             import_error::Entity::delete_many().filter(import_error::Column::File.eq(&file)).exec(tx).await?;
             let rows: Vec<_> = problems.into_iter().map(|problem| plain::import_error(&file, problem, at)).collect();
@@ -236,6 +257,25 @@ impl Writer {
                 .filter(command::Column::DoneAt.is_null())
                 .exec(tx)
                 .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_assets(
+        &mut self,
+        tx: &DatabaseTransaction,
+        assets: Keyed<AssetName, Asset>,
+        events: Keyed<AssetEventId, AssetEvent>,
+        queued: Keyed<QueueKey, Result<QueueRow, QueueKey>>,
+    ) -> Result<(), Failed> {
+        let sql = &mut self.statements;
+        sql.upsert::<asset::Entity, _>(tx, Existing::Replace, assets.into_rows().map(Into::into)).await?;
+        sql.upsert::<asset_event::Entity, _>(tx, Existing::Replace, events.into_rows().map(Into::into)).await?;
+        let (waiting, gone): (Vec<_>, Vec<_>) = queued.into_rows().partition(Result::is_ok);
+        let rows = waiting.into_iter().flatten().map(Into::into);
+        sql.upsert::<asset_queue::Entity, _>(tx, Existing::Replace, rows).await?;
+        for (dag, event) in gone.into_iter().filter_map(Result::err) {
+            asset_queue::Entity::delete_by_id((dag.as_str().to_owned(), event.0)).exec(tx).await?;
         }
         Ok(())
     }

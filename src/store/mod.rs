@@ -15,6 +15,7 @@ mod cipher;
 mod command;
 mod commit;
 mod convert;
+mod delete;
 mod entity;
 mod error;
 mod given;

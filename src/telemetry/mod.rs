@@ -7,8 +7,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 /// Begins to write log lines to stderr from `level` on; libraries speak only to warn. Colours only for a terminal.
+/// lapin is silent: it would print whole messages, and what it has to say comes back as errors.
 pub fn init(level: &str, colours: bool) {
-    let filter = EnvFilter::new(format!("warn,updraft={level}"));
+    let filter = EnvFilter::new(format!("warn,lapin=off,updraft={level}"));
     let layer = fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -287,6 +287,8 @@ mod tests {
             ended_at: chrono::DateTime::UNIX_EPOCH,
             pid: None,
             xcoms: vec![("return_value".to_owned(), "a\nb".into())],
+            outlet_events: Vec::new(),
+            awaited: None,
         }
     }
 

@@ -89,6 +89,11 @@ impl TaskLog {
         self.mask.add(secrets);
     }
 
+    /// A text that leaves by another way than the log, without the secrets either.
+    pub fn masked(&self, text: &str) -> String {
+        self.mask.text(text)
+    }
+
     /// A line of ours. It is written whatever the bound says: there are few of them.
     pub fn say(&mut self, now: Time, source: &str, level: Level, text: &str) {
         if self.lines.is_open() {

@@ -10,11 +10,12 @@ pub mod companion;
 pub mod journal;
 pub mod leftover;
 pub mod log;
-mod mask;
+mod mapped;
+pub mod mask;
 pub mod operator;
 pub mod output;
 pub mod process;
-mod question;
+pub mod question;
 pub mod render;
 pub mod settings;
 pub mod slot;
@@ -22,4 +23,6 @@ pub mod state_dir;
 
 pub use actor::{RunningWorker, start};
 pub use begin::WorkerError;
+/// The word after the program's name that makes it do a native task.
+pub use operator::native::WORD as NATIVE_WORD;
 pub use settings::{PythonRuntime, WorkerSettings};

@@ -9,6 +9,8 @@ use rustix::fs::{Access, access};
 
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
+use crate::domain::secret::Sensitive;
+use crate::protocol::task_channel::MailServer;
 
 /// How to build a worker.
 #[derive(Clone, Debug)]
@@ -37,6 +39,12 @@ pub struct WorkerSettings {
     /// The most bytes of output in one task's log; 0 is no bound.
     pub max_task_log_bytes: u64,
     pub python: PythonRuntime,
+    /// Where mail goes that names no connection.
+    pub mail: MailServer,
+    /// Which names hold what must not stand in a log.
+    pub sensitive: Sensitive,
+    /// Where people look at runs: links begin with it.
+    pub base_url: String,
 }
 
 /// How Python tasks are run.

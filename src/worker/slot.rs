@@ -9,6 +9,10 @@
 //! A slot runs on the arbiter, beside the worker actor, which alone decides what
 //! a claim may do. The slot tells it what happened, and never reports by itself.
 
+mod decided;
+mod hear;
+mod pieces;
+
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -26,7 +30,7 @@ use super::companion::ProcessId;
 use super::companion::frame::{End, FromCompanion, Stop};
 use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
-use super::operator::python::Channel;
+use super::operator::channel::Channel;
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
 use super::output::LastLine;
 use super::process::{Companion, Process};
@@ -34,9 +38,10 @@ use super::question::{found, question, reply, secrets};
 use super::settings::WorkerSettings;
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
+
 use crate::domain::template::{Lookups, Wanted};
 use crate::domain::time::{Time, to_micros};
-use crate::protocol::task_channel::{Finish, FromTask, Reply};
+use crate::protocol::task_channel::{Finish, FromTask, ToTask};
 use crate::protocol::work::{Answer, Question, Report, TaskMessage};
 
 /// A line without a newline is shown when the task writes nothing for so long.
@@ -138,13 +143,7 @@ impl Slot {
         let mut log =
             TaskLog::new(&self.settings.base_log_folder, &self.task.log_path, self.settings.max_task_log_bytes);
         let source = operator::source(&self.task.operator);
-        let title = format!(
-            "Attempt {} of {}: task {}, operator {source}, worker {}",
-            self.task.try_number,
-            self.task.max_tries.saturating_add(1),
-            self.task.key,
-            self.settings.name,
-        );
+        let title = self.title(source);
         log.say(Utc::now(), "worker", Level::Info, &title);
 
         let news = match self.start(&mut log).await {
@@ -157,8 +156,25 @@ impl Slot {
         (self.tell)(self.claim, news);
     }
 
+    fn title(&self, source: &str) -> String {
+        let (task, worker) = (&self.task, &self.settings.name);
+        match &task.notice {
+            Some(notice) => {
+                format!("{}: {}, worker {worker}", notice.title(&task.key, task.try_number), notice.summary)
+            }
+            None => {
+                let tries = task.max_tries.saturating_add(1);
+                format!("Attempt {} of {tries}: task {}, operator {source}, worker {worker}", task.try_number, task.key)
+            }
+        }
+    }
+
     /// Makes the process. `None` when the operator has nothing to run.
     async fn start(&mut self, log: &mut TaskLog) -> Result<Option<Started>, Unstartable> {
+        match self.take_pieces().await {
+            Some(settled) => settled?,
+            None => return Ok(Some(Started::Withdrawn)),
+        }
         let lookups = Lookups::default();
         let (now, prepared) = loop {
             let now = Utc::now();
@@ -173,13 +189,15 @@ impl Slot {
         };
         let mut job = match prepared {
             Prepared::Nothing => return Ok(None),
+            Prepared::Decided(decided) => return Ok(Some(Started::Decided(decided))),
             Prepared::Process(job) => job,
         };
         log.say(now, operator::source(&self.task.operator), Level::Info, &format!("Running command: {}", job.shown));
         // The channel is the process's; it comes with the job and leaves with the frame.
         let (channel, stdin) = match job.start.take() {
             Some(start) => {
-                let opened = Channel::open(start);
+                log.hide(secrets_of(&start));
+                let opened = Channel::open(&start);
                 let (channel, stdin) =
                     opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
                 (Some(channel), Some(stdin))
@@ -215,7 +233,7 @@ impl Slot {
             match self.orders.recv().await {
                 Some(SlotOrder::Answer { seq, answer }) => {
                     let Some(wanted) = open.remove(&seq) else { continue };
-                    log.hide(secrets(&answer, &wanted));
+                    log.hide(secrets(&self.settings.sensitive, &answer, &wanted));
                     lookups.put(wanted, found(answer));
                 }
                 Some(SlotOrder::Stop { .. } | SlotOrder::Withdraw) | None => return false,
@@ -234,11 +252,9 @@ impl Slot {
 
     async fn follow(&mut self, started: Started, log: &mut TaskLog) -> SlotNews {
         let Asked { mut job, mut process, output, channel } = match started {
-            Started::Withdrawn => {
-                log.say(Utc::now(), "worker", Level::Info, "Given back before it started");
-                return SlotNews::Withdrawn;
-            }
+            Started::Withdrawn => return withdrawn(log),
             Started::CompanionGone => return self.fenced_unstarted(log),
+            Started::Decided(decided) => return self.decide(decided, log).await,
             Started::Asked(asked) => *asked,
         };
         let pid = match process.news().await {
@@ -342,7 +358,7 @@ impl Slot {
                     Some(SlotOrder::Answer { seq, answer }) => {
                         // Before the task can print it.
                         if let Some(asked) = running.asked.remove(&seq) {
-                            log.hide(secrets(&answer, &asked));
+                            log.hide(secrets(&self.settings.sensitive, &answer, &asked));
                         }
                         if let Some(channel) = &running.channel {
                             channel.reply(&reply(seq, answer));
@@ -391,64 +407,31 @@ impl Slot {
             StopWhy::Terminated => "The scheduler ended this attempt".to_owned(),
             StopWhy::Drained => "The worker has to leave".to_owned(),
             StopWhy::TimedOut => {
-                let limit = self.task.execution_timeout.unwrap_or_default();
-                format!("The task ran longer than its execution_timeout of {} s", limit.as_secs_f64())
-            }
-        }
-    }
-
-    fn hear(&self, running: &mut Running, log: &mut TaskLog, heard: Option<Result<FromTask, String>>) {
-        match heard {
-            None => running.channel = None,
-            Some(Err(why)) => {
-                let text = format!("The task's process said something that cannot be understood: {why}");
-                log.say(Utc::now(), "worker", Level::Error, &text);
-                running.channel = None;
-            }
-            Some(Ok(FromTask::Finish(finish))) => running.finish = Some(finish),
-            // The result travels with the outcome, in the same commit.
-            Some(Ok(FromTask::SetXCom { id, key, value })) if key == operator::RETURN_VALUE => {
-                running.xcoms.retain(|(known, _)| *known != key);
-                if self.task.do_xcom_push {
-                    running.xcoms.push((key, value));
-                }
-                if let Some(channel) = &running.channel {
-                    channel.reply(&Reply::value(id, Value::Null));
+                let limit = self.task.execution_timeout.unwrap_or_default().as_secs_f64();
+                match self.task.notice {
+                    Some(_) => format!("The callback ran longer than [workers] callback_timeout = {limit} s"),
+                    None => format!("The task ran longer than its execution_timeout of {limit} s"),
                 }
             }
-            Some(Ok(FromTask::SetXCom { id, key, value })) => {
-                (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
-            }
-            Some(Ok(FromTask::GetVariable { id, key })) => self.ask(running, id, Wanted::Variable(key)),
-            Some(Ok(FromTask::GetConnection { id, conn_id })) => self.ask(running, id, Wanted::Connection(conn_id)),
-            Some(Ok(FromTask::GetXCom { id, task_id, key, map_index, run_id, dag_id, include_prior_dates: _ })) => {
-                let question = Question::GetXCom { task_id, map_index, key, run_id, dag_id };
-                (self.tell)(self.claim, SlotNews::Asked { seq: id, question });
-            }
         }
-    }
-
-    fn ask(&self, running: &mut Running, id: u64, wanted: Wanted) {
-        (self.tell)(self.claim, SlotNews::Asked { seq: id, question: question(&wanted) });
-        running.asked.insert(id, wanted);
     }
 
     fn conclude(&self, running: Running, log: &mut TaskLog) -> SlotNews {
         let ended_at = to_micros(Utc::now()).max(running.started_at);
         log.end_output(ended_at, operator::source(&self.task.operator));
         let mut xcoms = running.xcoms;
+        let mut finish = running.finish;
+        let outlet_events = finish.as_mut().map(|finish| std::mem::take(&mut finish.outlet_events)).unwrap_or_default();
         let (how, judged) = match (running.stopping, running.end) {
-            (_, None) => {
-                (Ended::Fenced, Judged { outcome: Outcome::Fenced, message: Some(COMPANION_ENDED.to_owned()) })
-            }
+            (_, None) => (Ended::Fenced, judged(Outcome::Fenced, COMPANION_ENDED.to_owned())),
             (Some(why), Some(_)) => {
                 let outcome = match why {
                     StopWhy::TimedOut => Outcome::TimedOut,
                     StopWhy::Terminated | StopWhy::Drained => Outcome::Killed,
                 };
-                (Ended::Exited, Judged { outcome, message: Some(self.reason(why)) })
+                (Ended::Exited, judged(outcome, self.reason(why)))
             }
-            (None, Some(end)) => (Ended::Exited, operator::judge(&self.task.operator, end, running.finish)),
+            (None, Some(end)) => (Ended::Exited, operator::judge(&self.task.operator, end, finish)),
         };
         if let (Outcome::Success, Some(result)) = (judged.outcome, running.result) {
             match result.end() {
@@ -464,7 +447,7 @@ impl Slot {
         }
         let exit_code = running.end.map(End::returncode);
         let level = match judged.outcome {
-            Outcome::Success | Outcome::Skipped => Level::Info,
+            Outcome::Success | Outcome::Skipped | Outcome::Rescheduled | Outcome::Deferred => Level::Info,
             Outcome::Failed { .. }
             | Outcome::TimedOut
             | Outcome::Killed
@@ -488,17 +471,20 @@ impl Slot {
             claim: self.claim,
             outcome: judged.outcome,
             exit_code,
-            message: judged.message,
+            message: judged.message.map(|message| log.masked(&message)),
             started_at: Some(running.started_at),
             ended_at,
             pid: running.pid.map(|process| process.pid),
             xcoms,
+            outlet_events,
+            awaited: judged.awaited,
         };
         SlotNews::Ended { how, report: Box::new(report) }
     }
 
     fn unstartable(&self, log: &mut TaskLog, why: String) -> SlotNews {
         log.say(Utc::now(), "worker", Level::Error, &why);
+        let why = log.masked(&why);
         self.ended_unstarted(Ended::Unstartable, Outcome::Failed { retryable: true }, Some(why))
     }
 
@@ -523,9 +509,29 @@ impl Slot {
             ended_at: to_micros(Utc::now()),
             pid: None,
             xcoms: Vec::new(),
+            outlet_events: Vec::new(),
+            awaited: None,
         };
         SlotNews::Ended { how, report: Box::new(report) }
     }
+}
+
+/// An end that the process did not choose.
+fn judged(outcome: Outcome, message: String) -> Judged {
+    Judged { outcome, message: Some(message), awaited: None }
+}
+
+/// What of the first word must not stand in the log.
+fn secrets_of(first: &ToTask) -> Vec<String> {
+    match first {
+        ToTask::Start(_) => Vec::new(),
+        ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+    }
+}
+
+fn withdrawn(log: &mut TaskLog) -> SlotNews {
+    log.say(Utc::now(), "worker", Level::Info, "Given back before it started");
+    SlotNews::Withdrawn
 }
 
 /// Whether the other end of the companion's socket is closed.
@@ -539,6 +545,8 @@ enum Started {
     Withdrawn,
     /// There is nobody to ask.
     CompanionGone,
+    /// Nothing is to be started: what it decides is known.
+    Decided(operator::decide::Decided),
     Asked(Box<Asked>),
 }
 

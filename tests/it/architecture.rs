@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("scheduler", &["domain", "protocol", "store", "actor", "telemetry"]),
     ("executor", &["domain", "protocol", "broker", "actor", "telemetry"]),
     ("worker", &["domain", "protocol", "broker", "actor", "telemetry"]),
+    ("operator", &["domain", "protocol", "telemetry"]),
     ("auth", &["domain", "store"]),
     ("web", &["domain", "protocol", "store", "auth", "actor", "telemetry"]),
     (
@@ -47,9 +48,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// Foreign things that one folder alone may name.
 const ONE_FOLDER: &[(&str, &str)] = &[
+    (r"\b(ureq|lettre)::", "operator"),
     (r"\bsea_orm(_migration)?::", "store"),
-    (r"\bsqlx::", "store"),
     (r"\blapin::", "broker"),
+    (r"\bredis::", "broker"),
     (r"\bactix_web::", "web"),
     (r"\bstd::env\b", "config"),
 ];
@@ -243,7 +245,13 @@ fn nobody_climbs_out_of_a_folder() {
 fn the_program_only_starts_the_command_line_and_the_companion() {
     let main = sources().iter().find(|source| source.folder == "main").expect("src/main.rs");
     let named = rule(r"\bupdraft::\w+(::\w+)?");
-    let allowed = ["updraft::cli::main", "updraft::config::arguments", "updraft::worker::companion"];
+    let allowed = [
+        "updraft::cli::main",
+        "updraft::config::arguments",
+        "updraft::worker::companion",
+        "updraft::worker::NATIVE_WORD",
+        "updraft::operator::main",
+    ];
     let violations: Vec<String> =
         found(main, &named).filter(|found| !allowed.iter().any(|allowed| found.ends_with(allowed))).collect();
     assert_none("src/main.rs parses, runs and exits; the rest belongs to cli", &violations);
@@ -313,6 +321,11 @@ fn a_file_is_short_enough_to_be_read_from_the_top() {
     let long: Vec<String> =
         long.map(|(length, source)| format!("src/{}: {length} lines", source.path.display())).collect();
     assert_none("too long to be one noun; divide it", &long);
+}
+
+#[test]
+fn the_broker_comes_back_as_soon_as_the_times_of_the_protocol_count_on() {
+    assert_eq!(updraft::broker::LONGEST_BACKOFF, updraft::config::RECONNECT_BACKOFF);
 }
 
 /// The rules themselves: what they find and what they let pass.

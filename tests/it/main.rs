@@ -2,13 +2,19 @@
 
 mod adversity;
 mod architecture;
+mod assets;
+mod callbacks;
 mod cli;
 mod files;
 mod kit;
+mod mapping;
+mod operators;
 mod postgres;
 mod python_tasks;
 mod readme;
+mod reasons;
 mod restart;
+mod rules;
 mod tutorials;
 mod vectors;
 mod worker;

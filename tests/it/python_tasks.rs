@@ -53,6 +53,7 @@ fn start(task_id: &str, code: PythonCode) -> Start {
     let day = |day| Utc.with_ymd_and_hms(2024, 5, day, 0, 0, 0).single().expect("a date");
     let Value::Object(conf) = json!({ "key": "value" }) else { unreachable!("an object") };
     Start {
+        decides: None,
         code,
         args: vec![],
         kwargs: Map::new(),
@@ -60,6 +61,7 @@ fn start(task_id: &str, code: PythonCode) -> Start {
         task_id: task_id.into(),
         run_id: "manual__1".into(),
         map_index: -1,
+        mapped: None,
         try_number: 2,
         max_tries: 3,
         run_type: RunType::Manual,
@@ -71,9 +73,21 @@ fn start(task_id: &str, code: PythonCode) -> Start {
         start_date: Some(day(2)),
         previous_logical_date: None,
         next_logical_date: Some(day(2)),
+        prev_data_interval_start_success: None,
+        prev_data_interval_end_success: None,
+        prev_start_date_success: None,
+        prev_end_date_success: None,
+        xcom_of_any_task: false,
         conf,
         params: Map::new(),
+        inlets: Vec::new(),
+        outlets: Vec::new(),
+        asset_events: Vec::new(),
         dags_folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dags/run").to_string_lossy().into_owned(),
+        waiting_since: None,
+        reschedules: 0,
+        log_url: None,
+        callback: None,
     }
 }
 
@@ -106,7 +120,13 @@ fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
                 send(&mut ours, &Reply::value(id, Value::Null));
             }
             // Nothing is kept.
-            FromTask::GetVariable { id, .. } | FromTask::GetConnection { id, .. } => {
+            FromTask::GetVariable { id, .. }
+            | FromTask::GetConnection { id, .. }
+            | FromTask::SetVariable { id, .. }
+            | FromTask::DeleteVariable { id, .. }
+            | FromTask::GetNewestXCom { id, .. }
+            | FromTask::Ask { id, .. }
+            | FromTask::GetAssetEvents { id, .. } => {
                 send(&mut ours, &Reply::value(id, Value::Null));
             }
             FromTask::Finish(finish) => {
@@ -193,7 +213,7 @@ fn every_way_to_end_is_told_apart() {
         ("exits", FinishState::Failed, true, "SystemExit: 2"),
         ("not_json", FinishState::Failed, true, "got: datetime at [\"rows\"][1]"),
         ("variable", FinishState::Failed, true, "updraft variables set nowhere VALUE"),
-        ("http", FinishState::Failed, false, "apache-airflow-providers-http"),
+        ("docker", FinishState::Failed, false, "apache-airflow-providers-docker"),
         ("no_such_task", FinishState::Failed, true, "has no task `no_such_task`"),
     ] {
         let mut start = of_file(task);

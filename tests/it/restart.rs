@@ -1,8 +1,14 @@
 //! The node is killed and asked to stop at the worst moments: nothing is lost, nothing runs twice.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use chrono::TimeZone;
+use updraft::domain::backfill::{BackfillRequest, Reprocess};
+use updraft::domain::ids::DagId;
 use updraft::domain::state::{RunState, TaskState};
+use updraft::protocol::control::{Control, Reply};
 
 use crate::kit::{Counter, Home, Process, wait_for, wait_until};
 
@@ -230,4 +236,44 @@ fn nothing_that_a_task_started_outlives_a_killed_node() {
     });
     node.kill();
     wait_until("everything of that life is gone", || Process::marked(&mark).is_empty());
+}
+
+#[test]
+fn a_backfill_that_is_killed_again_and_again_makes_each_date_once() {
+    let home = Home::new();
+    let starts = home.counter("starts");
+    let text = format!(
+        "dag_id: past\nschedule: '@daily'\nstart_date: 2099-01-01\ntasks:\n  work: {{bash: {:?}}}\n",
+        format!("{}; sleep 0.05", starts.shell("{{ ds }}"))
+    );
+    home.write("past.yaml", &text);
+    let mut node = home.start();
+    home.wait_dag("past");
+    let day = |month, day| chrono::Utc.with_ymd_and_hms(2025, month, day, 0, 0, 0).single().expect("a date");
+    let request = BackfillRequest {
+        dag: DagId::new("past").expect("an id"),
+        from: day(1, 1),
+        to: day(3, 1),
+        max_active_runs: NonZeroU32::new(4).expect("not zero"),
+        backwards: false,
+        reprocess: Reprocess::None,
+        conf: serde_json::Map::new(),
+    };
+    let reply = home.control(&Control::CreateBackfill { request, user: None });
+    let Reply::BackfillCreated(created) = reply else { panic!("{reply:?}") };
+    assert_eq!(created.dates, 60);
+    for goal in [5, 20, 40] {
+        wait_until("the backfill goes on", || home.runs("past").len() >= goal);
+        assert!(home.runs("past").iter().filter(|run| !run.state.is_finished()).count() <= 4);
+        node.kill();
+        node = home.start();
+    }
+    wait_until("the backfill ends", || home.backfill(created.backfill).row.completed_at.is_some());
+    let mut runs = home.runs("past");
+    runs.sort_by_key(|run| run.key);
+    assert!(runs.iter().all(|run| run.state == RunState::Success));
+    let ordinals: Vec<u32> = runs.iter().filter_map(|run| Some(run.backfill?.ordinal)).collect();
+    assert_eq!(ordinals, (1..=60).collect::<Vec<_>>(), "in its order, each date once");
+    let said: BTreeSet<String> = starts.lines().into_iter().collect();
+    assert_eq!(said.len(), 60, "every date was worked on");
 }

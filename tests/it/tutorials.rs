@@ -122,7 +122,7 @@ fn every_example_of_the_repository_is_read_without_an_error() {
         }
     }
     let node = home.start();
-    for dag in ["hello", "fan_out", "etl", "skip_and_join"] {
+    for dag in ["hello", "fan_out", "etl", "skip_and_join", "tell_somebody"] {
         home.wait_dag(dag);
     }
     wait_for("the Python examples are read", || home.dag("parallel_dag").zip(home.dag("every_language")));

@@ -2,6 +2,9 @@
 
 mod backlog;
 mod bash_rate;
+mod blocked;
+mod broker;
+mod catchup;
 mod cli_start;
 mod cold_start;
 mod hand_off;
@@ -34,12 +37,15 @@ pub const QUESTIONS: &[Question] = &[
     question("bash_rate", "how many Bash tasks per second, against bare Bash", bash_rate::ask),
     question("noop_rate", "how many tasks per second when they do nothing", noop_rate::ask),
     question("backlog", "how long for 100 DAGs of 10 runs of 10 tasks", backlog::ask),
+    question("blocked", "what 10,000 blocked tasks cost one that may run", blocked::ask),
+    question("catchup", "how long for the tutorial's 2,516 days since 2020, all no-op", catchup::ask),
     question("history", "what a task costs beside a million old ones", history::ask),
     question("large_dag", "how a DAG of 10,000 tasks loads and runs", large_dag::ask),
     question("idle", "what a node costs that has nothing to do", idle::ask),
     question("cold_start", "how long from nothing, or from kill -9, to the first task", cold_start::ask),
     question("cli_start", "how long a command takes that does nothing", cli_start::ask),
     question("tutorial", "how long the tutorial's DAG takes, 9 s of which are sleep", tutorial::ask),
+    question("broker", "how fast messages go through a broker, against bare lapin", broker::ask),
     Question {
         slow: true,
         ..question("sequential", "how long the tutorial's DAG takes one task at a time", sequential::ask)

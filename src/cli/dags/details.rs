@@ -92,5 +92,8 @@ fn written(schedule: &Schedule) -> String {
         Schedule::Every { period, .. } => format!("{} s", period.as_secs_f64()),
         Schedule::EveryMonths { months, plus, .. } if plus.is_zero() => format!("{months} months"),
         Schedule::EveryMonths { months, plus, .. } => format!("{months} months and {} s", plus.as_secs_f64()),
+        // As Airflow calls its timetable.
+        Schedule::Assets { time: None, .. } => "Asset".to_owned(),
+        Schedule::Assets { time: Some(time), .. } => format!("Asset or {}", written(time)),
     }
 }

@@ -1,14 +1,20 @@
 //! `updraft dags …`: one file per command.
 
+mod backfill;
+mod delete;
 mod details;
+mod explain;
 mod import_errors;
 mod list;
 mod next_execution;
 mod pause;
+mod report;
 mod runs;
 mod show;
 mod test;
 mod trigger;
+
+pub use trigger::{asked_for, write_triggered};
 
 use std::io::Write;
 
@@ -64,11 +70,28 @@ enum DagsAction {
         after_help = "Examples:\n  updraft dags trigger parallel_dag\n  updraft dags trigger etl --conf '{\"table\": \"returns\", \"rows\": 50}'\n  updraft dags trigger etl --run-id again --logical-date 2026-01-31"
     )]
     Trigger(trigger::Trigger),
+    /// Run past dates of a DAG and wait for their end, as Airflow 2 does it.
+    #[command(
+        after_help = "Examples:\n  updraft dags backfill etl -s 2026-01-01 -e 2026-01-31 --dry-run\n  updraft dags backfill etl -s 2026-01-01 -e 2026-01-31 --rerun-failed-tasks"
+    )]
+    Backfill(backfill::Backfill),
+    /// Remove everything that is remembered of a DAG: its runs, tasks, XComs. Its file stays.
+    #[command(after_help = "Example:\n  updraft dags delete etl --yes")]
+    Delete(delete::Delete),
+    /// Show how long each DAG file takes to be read, and what is in it.
+    #[command(after_help = "Examples:\n  updraft dags report\n  updraft dags report -o json")]
+    Report(report::Report),
+    /// List the schedulers that work on these DAGs.
+    #[command(after_help = "Example:\n  updraft dags list-jobs --state running")]
+    ListJobs(super::jobs::ListJobs),
     /// Print the state of a run.
     #[command(
         after_help = "Examples:\n  updraft dags state parallel_dag 2026-01-31\n  updraft dags state parallel_dag manual__2026-01-31T06:00:00+00:00"
     )]
     State(runs::State),
+    /// Say in plain sentences why a DAG makes no run now, or when it makes the next.
+    #[command(after_help = "Examples:\n  updraft dags explain etl\n  updraft dags explain etl -o json")]
+    Explain(explain::Explain),
     /// Run a DAG once, here and now, without recording anything.
     #[command(
         after_help = "Examples:\n  updraft dags test parallel_dag\n  updraft dags test etl 2026-01-31 --conf '{\"rows\": 5}'"
@@ -97,7 +120,12 @@ impl DagsCommand {
             DagsAction::Pause(pause) => pause.run(session, true).await,
             DagsAction::Unpause(pause) => pause.run(session, false).await,
             DagsAction::Trigger(trigger) => trigger.run(session).await,
+            DagsAction::Backfill(backfill) => backfill.run(session).await,
+            DagsAction::Delete(delete) => delete.run(session).await,
+            DagsAction::Report(report) => report.run(session).await,
+            DagsAction::ListJobs(list) => list.run(session).await,
             DagsAction::State(state) => state.run(session).await,
+            DagsAction::Explain(explain) => explain.run(session).await,
             DagsAction::Test(test) => test.run(session).await,
             DagsAction::NextExecution(next) => next.run(session).await,
             DagsAction::Schema => Ok(writeln!(session.out, "{:#}", schema())?),

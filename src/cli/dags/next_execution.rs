@@ -38,11 +38,11 @@ impl NextExecution {
         let mut last = entry.row.last_interval;
         for _ in 0..self.num_executions {
             let Some(next) = dag.timetable.next(&bounds, last.as_ref(), now) else {
-                session.say(format_args!(
-                    "the schedule of DAG `{}` ({}) makes no further run",
-                    self.dag_id,
-                    dag.timetable.summary()
-                ));
+                let (id, summary) = (&self.dag_id, dag.timetable.summary());
+                match dag.definition.schedule.assets() {
+                    Some(_) => session.say(format_args!("DAG `{id}` runs {summary}: no date says when that is")),
+                    None => session.say(format_args!("the schedule of DAG `{id}` ({summary}) makes no further run")),
+                }
                 writeln!(session.out, "None")?;
                 return Ok(());
             };

@@ -71,7 +71,13 @@ impl Pause {
                 | Reply::PoolSet { .. }
                 | Reply::PoolDeleted { .. }
                 | Reply::Touched { .. }
-                | Reply::RunMarked { .. } => return Err(other_answer()),
+                | Reply::RunMarked { .. }
+                | Reply::BackfillCreated(_)
+                | Reply::BackfillChanged { .. }
+                | Reply::DagDeleted { .. }
+                | Reply::Explained { .. }
+                | Reply::DagExplained { .. }
+                | Reply::Cleaned { .. } => return Err(other_answer()),
             }
         }
         Ok(rows.write(self.output.format, &mut session.out)?)
@@ -170,6 +176,9 @@ impl Backlog {
             }
             (None, _, None) if entry.definition.schedule == Schedule::Never => {
                 format!("unpausing `{id}` will create no run: it has no schedule, and runs when it is triggered")
+            }
+            (None, _, None) if entry.definition.schedule.assets().is_some() => {
+                format!("unpausing `{id}` will create no run now: it runs when its assets have changed")
             }
             (None, _, None) => format!("unpausing `{id}` will create no run: its schedule makes no more"),
         }

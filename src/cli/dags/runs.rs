@@ -1,20 +1,21 @@
 //! `updraft dags list-runs` and `updraft dags state`
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
 
 use crate::config::Era;
-use crate::domain::ids::DagId;
+use crate::domain::ids::{DagId, RunKey};
 use crate::domain::python_json::python_json;
-use crate::domain::run::RunType;
+use crate::domain::run::{RunType, iso};
 use crate::domain::state::RunState;
 use crate::store::query::RunFilter;
 
-use super::super::arguments::{DagSource, Output, WrittenDate, run_state};
+use super::super::arguments::{DagSource, NamedRun, Output, WrittenDate, run_state};
 use super::super::error::CliError;
 use super::super::lookup;
-use super::super::output::Rows;
+use super::super::output::{OutputFormat, Rows};
 
 use super::super::session::Session;
 
@@ -70,8 +71,16 @@ impl ListRuns {
             "execution_date",
             "start_date",
             "end_date",
+            "missed_deadlines",
         ]);
-        for run in client.store.runs(&filter).await? {
+        let runs = client.store.runs(&filter).await?;
+        let keys: Vec<RunKey> = runs.iter().map(|run| run.key).collect();
+        let mut missed: BTreeMap<RunKey, Vec<String>> = BTreeMap::new();
+        for deadline in client.store.missed_deadlines(&keys).await? {
+            let name = deadline.name.map(|name| format!("{name} ")).unwrap_or_default();
+            missed.entry(deadline.run).or_default().push(format!("{name}{}", iso(deadline.due_at)));
+        }
+        for run in runs {
             if self.no_backfill && run.run_type == RunType::Backfill {
                 continue;
             }
@@ -84,40 +93,42 @@ impl ListRuns {
                 run.logical_date.into(),
                 run.started_at.into(),
                 run.ended_at.into(),
+                missed.remove(&run.key).unwrap_or_default().into(),
             ]);
         }
-        let columns: &[&str] = match core.era {
-            Era::Airflow2 => &["dag_id", "run_id", "state", "execution_date", "start_date", "end_date"],
-            Era::Airflow3 => &["dag_id", "run_id", "state", "run_after", "logical_date", "start_date", "end_date"],
+        let mut columns = match core.era {
+            Era::Airflow2 => vec!["dag_id", "run_id", "state", "execution_date", "start_date", "end_date"],
+            Era::Airflow3 => vec!["dag_id", "run_id", "state", "run_after", "logical_date", "start_date", "end_date"],
         };
-        Ok(rows.write_columns(columns, self.output.format, &mut session.out)?)
+        match self.output.format {
+            OutputFormat::Json | OutputFormat::Yaml => columns.push("missed_deadlines"),
+            OutputFormat::Table | OutputFormat::Plain => {}
+        }
+        Ok(rows.write_columns(&columns, self.output.format, &mut session.out)?)
     }
 }
 
 #[derive(Clone, Debug, Args)]
 pub struct State {
-    dag_id: DagId,
-    /// The run's id or its logical date.
-    #[arg(value_name = "DATE/RUN")]
-    run: String,
     #[command(flatten)]
-    source: DagSource,
+    named: NamedRun,
 }
 
 impl State {
     /// A run that is not there prints `None` and is no failure, as in Airflow; the talk says more.
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.source.say(session);
+        let NamedRun { dag_id, run, source } = self.named;
+        source.say(session);
         let client = session.client_with_dags().await?;
         let config = session.config()?;
-        lookup::dag_with_history(&client.store, &self.dag_id).await?;
-        match lookup::run(&client.store, config.settings(), &self.dag_id, &self.run).await? {
-            Some(run) if run.conf.is_empty() => writeln!(session.out, "{}", run.state)?,
-            Some(run) => writeln!(session.out, "{}, {}", run.state, python_json(&run.conf.into()))?,
+        lookup::dag_with_history(&client.store, &dag_id).await?;
+        match lookup::run(&client.store, config.settings(), &dag_id, &run).await? {
+            Some(found) if found.conf.is_empty() => writeln!(session.out, "{}", found.state)?,
+            Some(found) => writeln!(session.out, "{}, {}", found.state, python_json(&found.conf.into()))?,
             None => {
                 writeln!(session.out, "None")?;
-                let hint = lookup::no_such_run(&client.store, &self.dag_id, &self.run).await?;
-                session.say(format_args!("DAG `{}` has no run `{}`: {hint}", self.dag_id, self.run));
+                let hint = lookup::no_such_run(&client.store, &dag_id, &run).await?;
+                session.say(format_args!("DAG `{dag_id}` has no run `{run}`: {hint}"));
             }
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use clap::Args;
 
 use crate::domain::graph::Dag;
@@ -11,7 +10,7 @@ use crate::domain::state::RunState;
 use crate::domain::time::until;
 use crate::node::test_run::{TestOutcome, TestRun, test_dag};
 
-use super::super::arguments::{DagSource, JsonObject, Output, WrittenDate};
+use super::super::arguments::{JsonObject, Output, TestDate};
 use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::Rows;
@@ -21,21 +20,18 @@ use super::super::session::Session;
 #[derive(Clone, Debug, Args)]
 pub struct Test {
     dag_id: DagId,
-    /// The logical date; without it the present instant.
-    #[arg(value_name = "DATE")]
-    logical_date: Option<WrittenDate>,
+    #[command(flatten)]
+    date: TestDate,
     /// A JSON object that the run's tasks see, over the DAG's params.
     #[arg(short = 'c', long, value_name = "JSON", default_value = "{}", hide_default_value = true)]
     conf: JsonObject,
-    #[command(flatten)]
-    source: DagSource,
     #[command(flatten)]
     output: Output,
 }
 
 impl Test {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.source.say(session);
+        self.date.source.say(session);
         let client = session.client_with_dags().await?;
         let config = session.config()?;
         let settings = config.settings();
@@ -44,12 +40,11 @@ impl Test {
             .map_err(|error| CliError::failed(format!("DAG `{}` cannot be used: {error}", self.dag_id)))?;
         let log_folder = settings.logging.base_log_folder.join("test-runs");
         let mut progress = Progress::new(dag.definition.tasks.len());
-        let date = self.logical_date.map_or_else(Utc::now, |date| date.at(settings.core.default_timezone));
         let test = TestRun {
             dag: Arc::new(dag),
             only: None,
             conf: self.conf.0,
-            logical_date: Some(date),
+            logical_date: Some(self.date.at(settings.core.default_timezone)),
             log_folder: log_folder.clone(),
             vault: client.vault(&session.environment)?,
         };

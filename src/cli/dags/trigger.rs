@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::config::Era;
 use crate::domain::ids::{DagId, RunId};
 use crate::domain::time::Time;
-use crate::protocol::control::{self, Control, Reply, TriggeredBy};
+use crate::node::client::Client;
+use crate::protocol::control::{self, Control, Reply, Triggered, TriggeredBy};
 
 use super::super::arguments::{DagSource, JsonObject, Output, WrittenDate};
 use super::super::error::{CliError, other_answer};
-use super::super::output::{Cell, Rows};
+use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
 
 #[derive(Clone, Debug, Args)]
@@ -38,15 +39,13 @@ pub struct Trigger {
     output: Output,
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 11] = [
     "conf",
     "dag_id",
     "dag_run_id",
     "data_interval_start",
     "data_interval_end",
-    "end_date",
     "external_trigger",
-    "last_scheduling_decision",
     "logical_date",
     "run_type",
     "start_date",
@@ -72,43 +71,64 @@ impl Trigger {
             by: TriggeredBy::Cli,
             user: user.clone(),
         });
-        let run = match client.control(&wish, user.as_deref()).await? {
-            Reply::Triggered(run) => run,
-            Reply::Refused { why } => return Err(why.into()),
-            Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::RunMarked { .. } => return Err(other_answer()),
-        };
-        let mut rows = Rows::new(COLUMNS);
-        rows.push([
-            Value::Object(run.conf).into(),
-            run.dag.as_str().into(),
-            run.run_id.as_str().into(),
-            run.interval_start.into(),
-            run.interval_end.into(),
-            Cell::Nothing,
-            true.into(),
-            Cell::Nothing,
-            run.logical_date.into(),
-            run.run_type.as_str().into(),
-            Cell::Nothing,
-            run.state.as_str().into(),
-            user.into(),
-        ]);
-        let foreign = match core.era {
-            Era::Airflow2 => "triggering_user_name",
-            Era::Airflow3 => "external_trigger",
-        };
-        let columns: Vec<&str> = COLUMNS.into_iter().filter(|column| *column != foreign).collect();
-        rows.write_columns(&columns, self.output.format, &mut session.out)?;
-        if run.paused {
-            let dag = &run.dag;
-            session.say(format_args!("DAG `{dag}` is paused: the run waits until `updraft dags unpause {dag}`"));
-        } else if !client.node_lives() {
-            session.say("no node runs: the run starts with `updraft standalone` or `updraft scheduler`");
-        }
-        Ok(())
+        let run = asked_for(client.control(&wish, user.as_deref()).await?)?;
+        write_triggered(session, &client, run, user, self.output.format)
     }
+}
+
+/// The run that was made, or why there is none.
+pub fn asked_for(reply: Reply) -> Result<Triggered, CliError> {
+    match reply {
+        Reply::Triggered(run) => Ok(run),
+        Reply::Refused { why } => Err(why.into()),
+        Reply::Paused { .. }
+        | Reply::PoolSet { .. }
+        | Reply::PoolDeleted { .. }
+        | Reply::Touched { .. }
+        | Reply::RunMarked { .. }
+        | Reply::BackfillCreated(_)
+        | Reply::BackfillChanged { .. }
+        | Reply::DagDeleted { .. }
+        | Reply::Cleaned { .. }
+        | Reply::Explained { .. }
+        | Reply::DagExplained { .. } => Err(other_answer()),
+    }
+}
+
+/// Shows a run that was asked for, and says what it waits for.
+pub fn write_triggered(
+    session: &mut Session,
+    client: &Client,
+    run: Triggered,
+    user: Option<String>,
+    format: OutputFormat,
+) -> Result<(), CliError> {
+    let era = session.config()?.settings().core.era;
+    let mut rows = Rows::new(COLUMNS);
+    rows.push([
+        Value::Object(run.conf).into(),
+        run.dag.as_str().into(),
+        run.run_id.as_str().into(),
+        run.interval_start.into(),
+        run.interval_end.into(),
+        true.into(),
+        run.logical_date.into(),
+        run.run_type.as_str().into(),
+        run.started_at.into(),
+        run.state.as_str().into(),
+        user.into(),
+    ]);
+    let foreign = match era {
+        Era::Airflow2 => "triggering_user_name",
+        Era::Airflow3 => "external_trigger",
+    };
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(|column| *column != foreign).collect();
+    rows.write_columns(&columns, format, &mut session.out)?;
+    if run.paused {
+        let dag = &run.dag;
+        session.say(format_args!("DAG `{dag}` is paused: the run waits until `updraft dags unpause {dag}`"));
+    } else if !client.node_lives() {
+        session.say("no node runs: the run starts with `updraft standalone` or `updraft scheduler`");
+    }
+    Ok(())
 }

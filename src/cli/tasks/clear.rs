@@ -131,6 +131,12 @@ async fn ask_for(client: &Client, wish: &control::Clear, session: &Session) -> R
         | Reply::Paused { .. }
         | Reply::PoolSet { .. }
         | Reply::PoolDeleted { .. }
-        | Reply::RunMarked { .. } => Err(other_answer()),
+        | Reply::RunMarked { .. }
+        | Reply::BackfillCreated(_)
+        | Reply::BackfillChanged { .. }
+        | Reply::DagDeleted { .. }
+        | Reply::Explained { .. }
+        | Reply::DagExplained { .. }
+        | Reply::Cleaned { .. } => Err(other_answer()),
     }
 }

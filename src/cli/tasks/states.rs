@@ -8,7 +8,7 @@ use crate::config::Era;
 use crate::domain::ids::{DagId, MapIndex, TaskId};
 use crate::domain::state::TaskState;
 
-use super::super::arguments::{DagSource, Output};
+use super::super::arguments::{DagSource, NamedRun, Output};
 use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::{Cell, Rows};
@@ -49,24 +49,21 @@ impl State {
 
 #[derive(Clone, Debug, Args)]
 pub struct StatesForDagRun {
-    dag_id: DagId,
-    /// The run's id or its logical date.
-    #[arg(value_name = "DATE/RUN")]
-    run: String,
     #[command(flatten)]
-    source: DagSource,
+    named: NamedRun,
     #[command(flatten)]
     output: Output,
 }
 
 impl StatesForDagRun {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.source.say(session);
+        let NamedRun { dag_id, run, source } = self.named;
+        source.say(session);
         let client = session.client_with_dags().await?;
         let config = session.config()?;
         let settings = config.settings();
-        lookup::dag_with_history(&client.store, &self.dag_id).await?;
-        let run = lookup::existing_run(&client.store, settings, &self.dag_id, &self.run).await?;
+        lookup::dag_with_history(&client.store, &dag_id).await?;
+        let run = lookup::existing_run(&client.store, settings, &dag_id, &run).await?;
         let date = match settings.core.era {
             Era::Airflow2 => "execution_date",
             Era::Airflow3 => "logical_date",

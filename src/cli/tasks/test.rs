@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use clap::Args;
 
 use crate::domain::graph::Dag;
@@ -15,7 +14,7 @@ use crate::domain::state::TaskState;
 use crate::node::test_run::{TestOutcome, TestRun, test_dag};
 use crate::protocol::event::{Change, Event};
 
-use super::super::arguments::{DagSource, JsonObject, WrittenDate};
+use super::super::arguments::{JsonObject, TestDate};
 use super::super::error::CliError;
 use super::super::lookup;
 use super::super::session::Session;
@@ -28,19 +27,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub struct Test {
     dag_id: DagId,
     task_id: TaskId,
-    /// The logical date; without it the present instant.
-    #[arg(value_name = "DATE")]
-    logical_date: Option<WrittenDate>,
+    #[command(flatten)]
+    date: TestDate,
     /// A JSON object that the task sees, over its params.
     #[arg(short = 't', long, value_name = "JSON", default_value = "{}", hide_default_value = true, alias = "conf")]
     task_params: JsonObject,
-    #[command(flatten)]
-    source: DagSource,
 }
 
 impl Test {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.source.say(session);
+        self.date.source.say(session);
         let client = session.client_with_dags().await?;
         let config = session.config()?;
         let settings = config.settings();
@@ -49,12 +45,11 @@ impl Test {
         let dag = Dag::compile(entry.definition)
             .map_err(|error| CliError::failed(format!("DAG `{}` cannot be used: {error}", self.dag_id)))?;
         let log_folder = settings.logging.base_log_folder.join("test-runs");
-        let date = self.logical_date.map_or_else(Utc::now, |date| date.at(settings.core.default_timezone));
         let test = TestRun {
             dag: Arc::new(dag),
             only: Some(self.task_id.clone()),
             conf: self.task_params.0.clone(),
-            logical_date: Some(date),
+            logical_date: Some(self.date.at(settings.core.default_timezone)),
             log_folder: log_folder.clone(),
             vault: client.vault(&session.environment)?,
         };
@@ -126,6 +121,10 @@ fn log_of(event: &Event) -> Option<PathBuf> {
             let folder = format!("dag_id={}/run_id={}/task_id={}", key.dag, key.run, key.task);
             Some(PathBuf::from(folder).join(format!("attempt={try_number}.log")))
         }
-        Change::Task { .. } | Change::Run { .. } | Change::Dag { .. } => None,
+        Change::Task { .. }
+        | Change::Run { .. }
+        | Change::Dag { .. }
+        | Change::Notification { .. }
+        | Change::DeadlineMissed { .. } => None,
     }
 }

@@ -147,6 +147,6 @@ async fn the_example_dags_are_free_of_problems() {
     };
     for result in Loader::new(options).load(yaml).await {
         assert_eq!(result.problems, [], "{}", result.file.path);
-        assert_eq!(result.dags.len(), 1, "{}", result.file.path);
+        assert!(!result.dags.is_empty(), "{}", result.file.path);
     }
 }

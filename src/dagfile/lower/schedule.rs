@@ -7,9 +7,10 @@ use crate::domain::problem::suggestion;
 
 use crate::domain::schedule::{Family, Schedule, Timetable};
 
+use super::asset::Known;
 use super::{Defaults, Notes};
 
-pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> Schedule {
+pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, assets: &mut Known, notes: &mut Notes) -> Schedule {
     if let Some(old) = &spec.schedule_interval {
         let effect = if spec.schedule.is_some() { "`schedule` is used" } else { "it is used" };
         notes.old_name(old.position, "schedule_interval", "schedule", effect);
@@ -17,25 +18,46 @@ pub(super) fn lower(spec: &DagSpec, defaults: &Defaults, notes: &mut Notes) -> S
     let Some(At { value, position }) = spec.schedule.as_ref().or(spec.schedule_interval.as_ref()) else {
         return defaults.default_schedule.clone();
     };
+    let schedule = lowered(value, *position, defaults, assets, notes);
+    if let Err(invalid) = Timetable::compile(&schedule) {
+        notes.error(*position, invalid.to_string());
+    }
+    schedule
+}
+
+fn lowered(
+    written: &Written,
+    position: Option<Position>,
+    defaults: &Defaults,
+    assets: &mut Known,
+    notes: &mut Notes,
+) -> Schedule {
     let family = |data_interval: &Option<bool>| match data_interval {
         Some(true) => Family::DataInterval,
         Some(false) => Family::Trigger,
         None => defaults.family,
     };
-    let schedule = match value {
+    match written {
         Written::Never => Schedule::Never,
-        Written::Words { text, data_interval } => words(text, family(data_interval), *position, notes),
+        Written::Assets { condition, timetable } => {
+            let time = timetable.as_ref().map(|time| Box::new(lowered(time, position, defaults, assets, notes)));
+            if time.as_deref().is_some_and(|time| time.assets().is_some()) {
+                notes.error(position, "expected `timetable` to be a schedule of times, got: assets");
+            }
+            match assets.condition(condition, position, notes) {
+                Some(condition) => Schedule::Assets { condition, time },
+                // An error was noted, and the DAG is not used.
+                None => Schedule::Never,
+            }
+        }
+        Written::Words { text, data_interval } => words(text, family(data_interval), position, notes),
         Written::Distance { months: 0, length, data_interval } => {
             Schedule::Every { period: *length, family: family(data_interval) }
         }
         Written::Distance { months, length, data_interval } => {
             Schedule::EveryMonths { months: *months, plus: *length, family: family(data_interval) }
         }
-    };
-    if let Err(invalid) = Timetable::compile(&schedule) {
-        notes.error(*position, invalid.to_string());
     }
-    schedule
 }
 
 fn words(text: &str, family: Family, position: Option<Position>, notes: &mut Notes) -> Schedule {

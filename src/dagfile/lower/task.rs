@@ -7,12 +7,14 @@ use chrono_tz::Tz;
 use crate::dagfile::spec::TaskSpec;
 use crate::dagfile::written::{At, Position};
 use crate::domain::dag::{TaskDefinition, WeightRule};
-use crate::domain::ids::{PoolName, QueueName, TaskId};
+use crate::domain::ids::{GroupId, PoolName, QueueName, TaskId};
+use crate::domain::past::PastRule;
 use crate::domain::problem::suggestion;
 use crate::domain::time::Time;
 use crate::domain::trigger::TriggerRule;
 
-use super::{Defaults, Notes, instant, operator, position, wiring};
+use super::asset::Known;
+use super::{Defaults, Notes, callback, instant, mapping, operator, param, position, role, wiring};
 
 /// More tries than anybody waits for; a number above it is a slip of the keyboard.
 const MOST_RETRIES: u32 = 10_000;
@@ -34,30 +36,58 @@ pub(super) fn check_defaults(common: &TaskSpec, notes: &mut Notes) {
     if let Some(upstream) = common.depends_on.0.first() {
         notes.error(upstream.position, "`default_args` cannot order tasks: `depends_on` belongs to one task");
     }
-    without_effect(common, notes);
+    let of_one_task = [
+        ("setup", common.setup.as_ref().map(|at| at.position)),
+        ("teardown", common.teardown.as_ref().map(|at| at.position)),
+        ("branch", common.branch.as_ref().map(|at| at.position)),
+        ("short_circuit", common.short_circuit.as_ref().map(|at| at.position)),
+        ("latest_only", common.latest_only.map(|_| None)),
+    ];
+    for (key, written) in of_one_task {
+        if let Some(position) = written {
+            notes.error(position, format!("`default_args` cannot say `{key}`: it belongs to one task"));
+        }
+    }
+    if let Some((name, _)) = common.expand.as_ref().and_then(|expand| expand.0.first()) {
+        notes.error(name.position, "`default_args` cannot expand tasks: `expand` belongs to one task");
+    }
+    if let Some(At { position, .. }) = &common.expand_kwargs {
+        notes.error(*position, "`default_args` cannot expand tasks: `expand_kwargs` belongs to one task");
+    }
 }
 
 /// Lowers the tasks and the order between them. What comes back is complete only if no error was noted.
-pub(super) fn lower_all(written: Vec<At<TaskSpec>>, scope: &Scope, notes: &mut Notes) -> Vec<TaskDefinition> {
+pub(super) fn lower_all(
+    written: Vec<At<TaskSpec>>,
+    scope: &Scope,
+    assets: &mut Known,
+    notes: &mut Notes,
+) -> Vec<TaskDefinition> {
     let mut tasks = Vec::with_capacity(written.len());
     let mut links = wiring::Links::default();
+    let mut named_setups = Vec::new();
     for (index, At { value: spec, position }) in written.into_iter().enumerate() {
         let name = spec.task_id.as_ref().map_or_else(|| format!("#{}", index + 1), |id| id.value.clone());
         notes.enter(&name, &spec, position);
-        let upstream = spec.depends_on.0.clone();
-        if let Some(task) = lower_task(spec, scope, notes) {
+        let setups = role::setups(&spec);
+        let mut upstream = spec.depends_on.0.clone();
+        upstream.extend(setups.iter().cloned());
+        let expanded = spec.expand.as_ref().and_then(|expand| expand.0.first()).and_then(|(name, _)| name.position);
+        if let Some(task) = lower_task(spec, scope, assets, notes) {
+            upstream.extend(task.expand.iter().flat_map(|expand| mapping::sources(expand, expanded)));
             links.add(&task.task_id, upstream, notes);
+            named_setups.extend(setups.into_iter().map(|at| at.value));
             tasks.push(task);
         }
     }
     notes.leave();
     links.resolve(&mut tasks, notes);
+    role::finish(&mut tasks, &named_setups, notes);
     tasks
 }
 
-fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDefinition> {
+fn lower_task(spec: TaskSpec, scope: &Scope, assets: &mut Known, notes: &mut Notes) -> Option<TaskDefinition> {
     let Scope { common, defaults, .. } = scope;
-    without_effect(&spec, notes);
     let task_id = match &spec.task_id {
         Some(id) => TaskId::new(&id.value).map_err(|invalid| notes.error(id.position, invalid.to_string())).ok(),
         None => {
@@ -69,8 +99,14 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
             None
         }
     };
-    let (operator, operator_name) = operator::lower(&spec, common, notes);
+    let (operator, operator_name) = operator::lower(&spec, common, scope.timezone, notes);
 
+    let expand = mapping::expand(spec.expand.as_ref(), spec.expand_kwargs.as_ref(), notes);
+    if let Some(expand) = &expand {
+        mapping::check_arguments(&spec, &operator, expand, notes);
+    }
+
+    let group = group(&spec, notes);
     let retries = pick(&spec.retries, &common.retries);
     if let Some(At { value, position }) = retries
         && *value > MOST_RETRIES
@@ -85,17 +121,33 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
     if let Some(At { value: 0, position }) = max_active {
         notes.error(*position, "expected `max_active_tis_per_dag` to be at least 1, got: 0");
     }
+    let max_active_of_run = pick(&spec.max_active_tis_per_dagrun, &common.max_active_tis_per_dagrun);
+    if let Some(At { value: 0, position }) = max_active_of_run {
+        notes.error(*position, "expected `max_active_tis_per_dagrun` to be at least 1, got: 0");
+    }
     let start = pick(&spec.start_date, &common.start_date).map(|date| instant(date.value, scope.timezone));
     let end = pick(&spec.end_date, &common.end_date).map(|date| instant(date.value, scope.timezone));
-    let mut params = common.params.clone();
-    params.extend(spec.params.clone());
+    let params = spec.params.clone().over(&common.params);
+    param::check_schemas(&params, notes);
+    let outlets = assets.links(pick(&spec.outlets, &common.outlets), notes);
+    let inlets = assets.links(pick(&spec.inlets, &common.inlets), notes);
+    let callbacks = callback::of_task(&spec, common, &defaults.mail, notes);
+
+    let role = role::lower(&spec, notes);
+    let past = past(&spec, common);
+    let trigger_rule = role::trigger_rule(role, trigger_rule(pick(&spec.trigger_rule, &common.trigger_rule), notes));
+    if role.is_teardown() && spec.trigger_rule.is_some() && trigger_rule.1 {
+        notes.error(position(&spec.trigger_rule), "the trigger rule of a teardown is always `all_done_setup_success`");
+    }
 
     Some(TaskDefinition {
         task_id: task_id?,
         operator,
         operator_name,
         upstream: Vec::new(),
-        trigger_rule: trigger_rule(pick(&spec.trigger_rule, &common.trigger_rule), notes),
+        trigger_rule: trigger_rule.0,
+        past,
+        role,
         owner: spec.owner.or_else(|| common.owner.clone()).unwrap_or_else(|| defaults.owner.clone()),
         retries: retries.map_or(defaults.retries, |at| at.value),
         retry_delay: pick(&spec.retry_delay, &common.retry_delay).map_or(defaults.retry_delay, |at| at.value.0),
@@ -108,6 +160,7 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
         pool: named(pick(&spec.pool, &common.pool), PoolName::new, PoolName::default_pool, notes),
         pool_slots: pool_slots.map_or(1, |at| at.value),
         max_active_tis_per_dag: max_active.and_then(|at| NonZeroU32::new(at.value)),
+        max_active_tis_per_dagrun: max_active_of_run.and_then(|at| NonZeroU32::new(at.value)),
         priority_weight: pick(&spec.priority_weight, &common.priority_weight).map_or(1, |at| at.value),
         weight_rule: weight_rule(pick(&spec.weight_rule, &common.weight_rule), defaults, notes),
         queue: named(pick(&spec.queue, &common.queue), QueueName::new, || defaults.queue.clone(), notes),
@@ -116,8 +169,32 @@ fn lower_task(spec: TaskSpec, scope: &Scope, notes: &mut Notes) -> Option<TaskDe
         end_date: end.filter(|own| scope.end_date.is_none_or(|dag| *own < dag)),
         do_xcom_push: spec.do_xcom_push.or(common.do_xcom_push).unwrap_or(true),
         doc_md: spec.doc_md.or_else(|| common.doc_md.clone()),
-        params,
+        params: params.defaults,
+        param_schemas: params.schemas,
+        outlets,
+        inlets,
+        group,
+        expand,
+        callbacks,
     })
+}
+
+fn group(spec: &TaskSpec, notes: &mut Notes) -> Option<GroupId> {
+    let At { value, position } = spec.group.as_ref()?;
+    GroupId::new(value).map_err(|invalid| notes.error(*position, invalid.to_string())).ok()
+}
+
+fn past(spec: &TaskSpec, common: &TaskSpec) -> PastRule {
+    let is_set = |own: &Option<At<bool>>, common: &Option<At<bool>>| pick(own, common).is_some_and(|at| at.value);
+    PastRule {
+        depends_on_past: is_set(&spec.depends_on_past, &common.depends_on_past),
+        wait_for_downstream: is_set(&spec.wait_for_downstream, &common.wait_for_downstream),
+        ignore_first_depends_on_past: is_set(&spec.ignore_first_depends_on_past, &common.ignore_first_depends_on_past),
+        wait_for_past_depends_before_skipping: is_set(
+            &spec.wait_for_past_depends_before_skipping,
+            &common.wait_for_past_depends_before_skipping,
+        ),
+    }
 }
 
 /// The task's own word, else that of `default_args`.
@@ -157,34 +234,13 @@ fn trigger_rule(written: Option<&At<String>>, notes: &mut Notes) -> TriggerRule 
 fn weight_rule(written: Option<&At<String>>, defaults: &Defaults, notes: &mut Notes) -> WeightRule {
     let Some(At { value, position }) = written else { return defaults.weight_rule };
     WeightRule::from_word(value).unwrap_or_else(|| {
-        unknown_word("weight rule", value, WeightRule::ALL.map(WeightRule::as_str), *position, notes);
+        unknown_word("weight rule", value, &WeightRule::ALL.map(WeightRule::as_str), *position, notes);
         defaults.weight_rule
     })
 }
 
 /// A word that is none of the known ones: a suggestion, or all that are known.
-pub(super) fn unknown_word<const N: usize>(
-    what: &str,
-    got: &str,
-    known: [&str; N],
-    position: Option<Position>,
-    notes: &mut Notes,
-) {
-    let hint = suggestion(got, known).unwrap_or_else(|| format!("known: {}", known.join(", ")));
+pub(super) fn unknown_word(what: &str, got: &str, known: &[&str], position: Option<Position>, notes: &mut Notes) {
+    let hint = suggestion(got, known.iter().copied()).unwrap_or_else(|| format!("known: {}", known.join(", ")));
     notes.error_with(position, format!("unknown {what} `{got}`"), hint);
-}
-
-/// Says once which settings are read and do nothing, where they ask for something.
-fn without_effect(spec: &TaskSpec, notes: &mut Notes) {
-    let asked = [
-        ("depends_on_past", &spec.depends_on_past),
-        ("wait_for_downstream", &spec.wait_for_downstream),
-        ("email_on_failure", &spec.email_on_failure),
-        ("email_on_retry", &spec.email_on_retry),
-    ];
-    for (name, written) in asked {
-        if written.as_ref().is_some_and(|at| at.value) {
-            notes.warning(position(written), format!("`{name}` is read, but has no effect yet"));
-        }
-    }
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 use super::*;
 use crate::dagfile::lower::{Defaults, lower};
 use crate::domain::dag::DagDefinition;
+use crate::domain::deadline::Reference;
+use crate::domain::notification::Notification;
 use crate::domain::operator::{Operator, PythonCode};
 use crate::domain::problem::{Problem, Severity};
 
@@ -49,6 +51,10 @@ fn errors(parsed: &Parsed) -> Vec<String> {
 
 fn said(parsed: &Parsed, severity: Severity) -> Vec<String> {
     parsed.problems.iter().filter(|p| p.severity == severity).map(Problem::to_string).collect()
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("JSON")
 }
 
 /// `a -> b` for every edge, in the order of the file.
@@ -137,6 +143,28 @@ async fn a_file_of_airflow_3_loads_with_its_own_operator() {
     let Operator::Python(python) = &dag.tasks[2].operator else { panic!("{:?}", dag.tasks[2].operator) };
     assert_eq!(python.args[2], "{{ ds }}", "templates travel, what only Python can hold stays");
     assert_eq!(python.args[1], serde_json::json!({ "__updraft__": "as_written" }));
+}
+
+#[tokio::test]
+async fn assets_and_parameters_load_in_every_spelling() {
+    let dags = definitions("good/assets.py").await;
+    let names: Vec<&str> = dags.iter().map(|dag| dag.dag_id.as_str()).collect();
+    assert_eq!(names, ["producer", "either", "both", "times", "report"]);
+    let condition = |at: usize| dags[at].schedule.assets().map(ToString::to_string);
+    assert_eq!(condition(0), None);
+    assert_eq!(condition(1).as_deref(), Some("(orders and s3://bucket/returns) or alias daily"));
+    assert_eq!(condition(2).as_deref(), Some("orders and s3://bucket/returns"));
+    assert_eq!(condition(3).as_deref(), Some("orders or s3://bucket/returns"));
+    assert!(matches!(&dags[3].schedule, crate::domain::schedule::Schedule::Assets { time: Some(_), .. }));
+    let [producer, .., report] = &dags[..] else { panic!("five DAGs") };
+    assert_eq!(json(&producer.tasks[0].outlets), r#"[{"asset":"orders"},{"alias":"daily"}]"#);
+    assert_eq!(json(&producer.tasks[0].inlets), r#"[{"asset":"s3://bucket/returns"}]"#);
+    assert_eq!(json(&producer.params), r#"{"rows":3,"odd":{"default":1}}"#);
+    let schemas = r#"{"rows":{"type":"integer","minimum":1},"table":{"type":"string"},"odd":{}}"#;
+    assert_eq!(json(&producer.param_schemas), schemas);
+    let [made, read] = ["report", "orders"].map(|name| report.assets.iter().find(|asset| asset.name.as_str() == name));
+    assert_eq!(made.map(|asset| (asset.uri.as_str(), asset.group.as_str())), Some(("s3://bucket/report", "report")));
+    assert!(read.is_some_and(|asset| asset.is_bare()), "{read:?}");
 }
 
 #[tokio::test]
@@ -267,4 +295,55 @@ async fn a_program_that_is_no_python_is_said_to_have_ended() {
     let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py")).await;
     let problem = errors(&parsed).join("");
     assert!(problem.contains("the interpreter ended while it loaded the file: exit code 1"), "{problem}");
+}
+
+#[tokio::test]
+async fn callbacks_are_found_again_by_their_places() {
+    let dags = definitions("good/callbacks.py").await;
+    let [dag] = &dags[..] else { panic!("one DAG, got {}", dags.len()) };
+    let told = |list: &[Notification]| -> Vec<(String, Option<u32>)> {
+        let callback = |notification: &Notification| match notification {
+            Notification::Python(callback) => (callback.name.clone(), callback.place),
+            other => panic!("{other:?}"),
+        };
+        list.iter().map(callback).collect()
+    };
+    let one = |name: &str, place| vec![(name.to_owned(), Some(place))];
+    let [fails, works, mails, begins] = &dag.tasks[..] else { panic!("four tasks") };
+    let failure = told(&fails.callbacks.on_failure);
+    assert_eq!(failure, [("tell".to_owned(), Some(0)), ("Chat".to_owned(), Some(3))], "Slack is not here");
+    let Notification::Python(chat) = &fails.callbacks.on_failure[1] else { panic!("a notifier") };
+    assert_eq!(chat.kwargs["text"], "{{ ti.task_id }}");
+    assert_eq!(told(&fails.callbacks.on_retry), one("tell", 0), "of default_args");
+    assert_eq!(fails.callbacks.on_execute, [], "a task of Python calls it itself");
+    assert_eq!(told(&works.callbacks.on_execute), one("tell", 0));
+    assert_eq!(told(&dag.callbacks.on_failure), one("tell", 0));
+    let shown = |list: &[Notification]| list.iter().map(Notification::summary).collect::<Vec<_>>();
+    let failure = ["python tell", "email ops@example.org", "python tell", "email a@example.org"];
+    assert_eq!(shown(&mails.callbacks.on_failure), failure);
+    let Notification::Email(mail) = &mails.callbacks.on_failure[1] else { panic!("a mail") };
+    assert_eq!((mail.subject.as_str(), mail.conn_id.as_deref()), ("{{ ti.task_id }}", None));
+    let Notification::Python(last) = &mails.callbacks.on_failure[2] else { panic!("a function") };
+    assert_eq!(last.place, Some(2), "a mail keeps its place in the list of the file");
+    assert_eq!(mails.callbacks.on_retry, []);
+    assert_eq!(
+        shown(&begins.callbacks.on_execute),
+        ["email ops@example.org"],
+        "its functions are called inside the task"
+    );
+    assert_eq!(
+        (begins.callbacks.on_failure.len(), shown(&begins.callbacks.on_retry)),
+        (0, vec!["email a@example.org".to_owned()])
+    );
+    let deadlines: Vec<_> = dag.deadlines.iter().map(|d| (d.reference, d.interval, told(&d.callback))).collect();
+    let new_year = chrono::DateTime::from_timestamp(1_767_225_600, 0).expect("a date");
+    let expected = [
+        (Reference::DagrunQueuedAt, 300.0, one("late", 0)),
+        (Reference::FixedDatetime(new_year), -3600.0, one("told_path.fn", 2)),
+    ];
+    assert_eq!(deadlines, expected);
+    let warnings = said(&parsed("good/callbacks.py").await, Severity::Warning).join("\n");
+    for said in ["`sla` has no effect", "average of earlier runs", "apache-airflow-providers-slack"] {
+        assert!(warnings.contains(said), "{said}: {warnings}");
+    }
 }

@@ -7,6 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::asset::Condition;
+use super::schedule::Schedule;
+
 /// A length of time: seconds as a number, `1h30m`, `00:05:00`, `PT5M` or `{minutes: 5}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length(pub Duration);
@@ -121,12 +124,15 @@ fn iso_seconds(text: &str) -> Option<f64> {
     Some(sum)
 }
 
-/// Reads a mapping of numbers whose keys are units.
+/// Reads a mapping of numbers whose keys are units; that of a schedule may say more.
 pub(super) struct Amounts {
     pub seconds: f64,
     pub months: u32,
     pub cron: Option<String>,
     pub data_interval: Option<bool>,
+    /// Assets to wait for, and a schedule beside them.
+    pub assets: Option<Condition>,
+    pub timetable: Option<Box<Schedule>>,
 }
 
 impl Amounts {
@@ -145,8 +151,13 @@ impl Amounts {
             "years",
             "cron",
             "data_interval",
+            "assets",
+            "all",
+            "any",
+            "timetable",
         ];
-        let mut amounts = Self { seconds: 0.0, months: 0, cron: None, data_interval: None };
+        let mut amounts =
+            Self { seconds: 0.0, months: 0, cron: None, data_interval: None, assets: None, timetable: None };
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "months" if calendar => amounts.months = amounts.months.saturating_add(map.next_value()?),
@@ -155,6 +166,10 @@ impl Amounts {
                 }
                 "cron" if calendar => amounts.cron = Some(map.next_value()?),
                 "data_interval" if calendar => amounts.data_interval = Some(map.next_value()?),
+                "assets" if calendar => amounts.assets = Some(map.next_value()?),
+                "all" if calendar => amounts.assets = Some(Condition::All(map.next_value()?)),
+                "any" if calendar => amounts.assets = Some(Condition::Any(map.next_value()?)),
+                "timetable" if calendar => amounts.timetable = Some(map.next_value()?),
                 unit => match UNITS.iter().find(|(name, _)| *name == unit) {
                     Some((_, factor)) => amounts.seconds += map.next_value::<f64>()? * factor,
                     None => {

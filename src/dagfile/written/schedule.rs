@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::asset::Condition;
 use super::length::{Amounts, Length, LengthVisitor, UNITS};
 
 /// A schedule as written. Words are a preset or a cron expression, not yet checked.
@@ -18,10 +19,12 @@ pub enum Schedule {
     Words { text: String, data_interval: Option<bool> },
     /// A distance: calendar months plus a fixed part.
     Distance { months: u32, length: Duration, data_interval: Option<bool> },
+    /// When the assets have changed, and by `timetable` besides.
+    Assets { condition: Condition, timetable: Option<Box<Schedule>> },
 }
 
 /// What a schedule looks like, for messages.
-const A_SCHEDULE: &str = "a schedule such as `0 6 * * *`, `@daily`, `30m`, {hours: 6} or null";
+const A_SCHEDULE: &str = "a schedule such as `0 6 * * *`, `@daily`, `30m`, {hours: 6}, a list of assets or null";
 
 struct ScheduleVisitor;
 
@@ -60,8 +63,22 @@ impl<'de> Visitor<'de> for ScheduleVisitor {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
         let amounts = Amounts::read(map, true)?;
         let data_interval = amounts.data_interval;
+        let has_distance = amounts.months > 0 || amounts.seconds > 0.0;
+        match (amounts.assets, amounts.timetable) {
+            (Some(condition), timetable) if amounts.cron.is_none() && !has_distance => {
+                return Ok(Schedule::Assets { condition, timetable });
+            }
+            (Some(_), _) => {
+                let hint = "write {assets: [...], timetable: ...}";
+                return Err(de::Error::custom(format!("expected assets and times apart from each other: {hint}")));
+            }
+            (None, Some(_)) => {
+                return Err(de::Error::custom("expected `assets` beside `timetable`; on its own, write the schedule"));
+            }
+            (None, None) => {}
+        }
         if let Some(text) = amounts.cron {
-            if amounts.months > 0 || amounts.seconds > 0.0 {
+            if has_distance {
                 return Err(de::Error::custom(format!("expected {A_SCHEDULE}, got both `cron` and a distance")));
             }
             return Ok(Schedule::Words { text, data_interval });
@@ -69,8 +86,9 @@ impl<'de> Visitor<'de> for ScheduleVisitor {
         let length = LengthVisitor.visit_f64(amounts.seconds)?.0;
         Ok(Schedule::Distance { months: amounts.months, length, data_interval })
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Schedule, A::Error> {
-        Err(de::Error::custom(format!("expected {A_SCHEDULE}, got a list: schedules on assets are not known yet")))
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Schedule, A::Error> {
+        let condition = Condition::deserialize(de::value::SeqAccessDeserializer::new(list))?;
+        Ok(Schedule::Assets { condition, timetable: None })
     }
 }
 
@@ -84,7 +102,10 @@ impl JsonSchema for Schedule {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Schedule".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let condition = generator.subschema_for::<Condition>();
+        let own = serde_json::json!({ "$ref": "#/$defs/Schedule" });
+        let assets = serde_json::json!({ "type": "array", "items": condition, "minItems": 1 });
         let mut keys: Map<String, Value> =
             UNITS.iter().map(|(unit, _)| ((*unit).to_owned(), serde_json::json!({ "type": "number" }))).collect();
         keys.insert("months".into(), serde_json::json!({ "type": "integer", "minimum": 0 }));
@@ -101,6 +122,13 @@ impl JsonSchema for Schedule {
                 { "type": "string", "description": "A cron expression of 5 or 6 fields, or a distance such as `30m`." },
                 { "type": "number", "exclusiveMinimum": 0, "description": "A distance in seconds." },
                 { "type": "object", "properties": keys, "additionalProperties": false },
+                assets,
+                {
+                    "type": "object",
+                    "description": "When assets have changed, and at the times of `timetable` besides.",
+                    "properties": { "assets": condition, "all": assets, "any": assets, "timetable": own },
+                    "additionalProperties": false,
+                },
             ]
         })
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cron::CronExpression;
 pub use self::timetable::{Due, Timetable};
+use super::asset::AssetCondition;
 use super::problem::did_you_mean;
 use super::time::{Time, seconds};
 
@@ -41,6 +42,12 @@ pub enum Schedule {
         #[serde(with = "seconds", default)]
         plus: Duration,
         family: Family,
+    },
+    /// As soon as the assets have changed; with `time`, at its times as well.
+    Assets {
+        condition: AssetCondition,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time: Option<Box<Schedule>>,
     },
 }
 
@@ -109,6 +116,19 @@ impl Schedule {
     /// The words that a DAG file may use for a schedule.
     pub const PRESETS: [&str; 8] =
         ["@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"];
+
+    /// What has to have changed for a run of its own.
+    pub fn assets(&self) -> Option<&AssetCondition> {
+        match self {
+            Self::Assets { condition, .. } => Some(condition),
+            Self::Never
+            | Self::Once
+            | Self::Continuous
+            | Self::Cron { .. }
+            | Self::Every { .. }
+            | Self::EveryMonths { .. } => None,
+        }
+    }
 
     /// The schedule that a DAG file writes as text: a preset or a cron expression,
     /// checked. `family` is what the configuration says for cron.

@@ -34,6 +34,10 @@ enum Rule {
 impl Timetable {
     /// Compiles `schedule`; the error is a sentence for its author.
     pub fn compile(schedule: &Schedule) -> Result<Self, InvalidSchedule> {
+        if let Schedule::Assets { condition, time: Some(time) } = schedule {
+            let Self { rule, summary } = Self::compile(time)?;
+            return Ok(Self { rule, summary: format!("{summary}, and when {condition} has changed") });
+        }
         let (rule, summary) = match schedule {
             Schedule::Never => (Rule::Never, "only when triggered".to_owned()),
             Schedule::Once => (Rule::Once, "once, at the start date".to_owned()),
@@ -43,6 +47,7 @@ impl Timetable {
                 let summary = cron.describe();
                 (Rule::Ticking { ticks: Ticks::Cron(Box::new(cron)), family: *family }, summary)
             }
+            Schedule::Assets { condition, .. } => (Rule::Never, format!("when {condition} has changed")),
             Schedule::Every { period, family } => (
                 Rule::Ticking { ticks: Ticks::every(*period)?, family: *family },
                 format!("every {}", words(0, *period)),
@@ -58,6 +63,14 @@ impl Timetable {
     /// The schedule for people, as the middle of a sentence: `every day at 00:00`.
     pub fn summary(&self) -> &str {
         &self.summary
+    }
+
+    /// Whether it names dates beforehand, so that those of the past can be asked for.
+    pub fn is_periodic(&self) -> bool {
+        match self.rule {
+            Rule::Ticking { .. } => true,
+            Rule::Never | Rule::Once | Rule::Continuous => false,
+        }
     }
 
     /// The one run to create next, given the data interval of the newest run
@@ -82,6 +95,14 @@ impl Timetable {
             Rule::Never | Rule::Once | Rule::Ticking { .. } => planned.interval.start,
         };
         bounds.latest.is_none_or(|latest| bounded <= latest).then_some(planned)
+    }
+
+    /// The logical date of the run before, as the schedule alone has it.
+    pub fn previous(&self, timezone: Tz, interval: &DataInterval) -> Option<Time> {
+        match &self.rule {
+            Rule::Ticking { ticks, .. } => ticks.previous(timezone, interval.start),
+            Rule::Never | Rule::Once | Rule::Continuous => None,
+        }
     }
 
     /// All runs that are due by `now`, oldest first: what unpausing a DAG will create.

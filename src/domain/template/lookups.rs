@@ -32,6 +32,14 @@ pub enum Wanted {
         dag_id: Option<String>,
         run_id: Option<String>,
     },
+    /// Of any task, or of this or an earlier run.
+    NewestXCom {
+        task_id: Option<String>,
+        key: String,
+        dag_id: Option<String>,
+        run_id: Option<String>,
+        prior_dates: bool,
+    },
 }
 
 /// What there is under that name; `None`: nothing.
@@ -101,8 +109,8 @@ impl Lookups {
     }
 
     /// The fields of a task instance, and `xcom_pull`.
-    pub(super) fn task_instance(&self, fields: Value, task_id: &str) -> Value {
-        Value::from_object(TaskInstance { fields, task_id: task_id.to_owned(), lookups: self.clone() })
+    pub(super) fn task_instance(&self, fields: Value, task_id: &str, any_task: bool) -> Value {
+        Value::from_object(TaskInstance { fields, task_id: task_id.to_owned(), any_task, lookups: self.clone() })
     }
 }
 
@@ -239,6 +247,8 @@ impl Object for OneConnection {
 struct TaskInstance {
     fields: Value,
     task_id: String,
+    /// Who names no task means any.
+    any_task: bool,
     lookups: Lookups,
 }
 
@@ -263,20 +273,25 @@ impl TaskInstance {
         let dag_id: Option<String> = kwargs.get("dag_id")?;
         let run_id: Option<String> = kwargs.get("run_id")?;
         let default: Option<Value> = kwargs.get("default")?;
-        let _prior_dates: Option<bool> = kwargs.get("include_prior_dates")?;
+        let prior_dates = kwargs.get::<Option<bool>>("include_prior_dates")?.unwrap_or(false);
         kwargs.assert_all_used()?;
         let key = key.unwrap_or_else(|| "return_value".to_owned());
-        let pull = |task_id: String| {
-            let wanted =
-                Wanted::XCom { task_id, key: key.clone(), map_index, dag_id: dag_id.clone(), run_id: run_id.clone() };
+        let pull_of = |task_id: Option<String>| {
+            let (key, dag_id, run_id) = (key.clone(), dag_id.clone(), run_id.clone());
+            let wanted = match task_id {
+                Some(task_id) if !prior_dates => Wanted::XCom { task_id, key, map_index, dag_id, run_id },
+                task_id => Wanted::NewestXCom { task_id, key, dag_id, run_id, prior_dates },
+            };
             Ok(match self.lookups.look_up(wanted)? {
                 Some(Found::XCom(Some(value))) => Value::from(Serde(value)),
                 Some(_) | None => default.clone().unwrap_or_else(|| Value::from(())),
             })
         };
+        let pull = |task_id: String| pull_of(Some(task_id));
+        let unnamed = (!self.any_task).then(|| self.task_id.clone());
         match task_ids {
-            None => pull(self.task_id.clone()),
-            Some(ids) if ids.is_none() => pull(self.task_id.clone()),
+            None => pull_of(unnamed),
+            Some(ids) if ids.is_none() => pull_of(unnamed),
             Some(ids) if ids.kind() == ValueKind::String => pull(ids.to_string()),
             Some(ids) => {
                 let pulled: Result<Vec<Value>, Error> = ids.try_iter()?.map(|id| pull(id.to_string())).collect();

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::ids::{MapIndex, QueueName, TryNumber};
+use crate::domain::notification::{About, DEFAULT_HTML_CONTENT, DEFAULT_SUBJECT, MissedDeadline, Notice, Occasion};
 use crate::domain::run::{DataInterval, RunType};
 use crate::domain::time::Time;
 
@@ -16,6 +17,8 @@ pub(super) fn context() -> TemplateContext {
     let logical = at(2026, 3, 1, 6);
     let map = |value: serde_json::Value| value.as_object().cloned().expect("a mapping");
     TemplateContext {
+        notice: None,
+        log_url: String::new(),
         file: "etl.yaml".into(),
         dag_id: "etl".parse().expect("valid"),
         dag_description: None,
@@ -27,6 +30,8 @@ pub(super) fn context() -> TemplateContext {
         retries: 2,
         try_number: TryNumber(1),
         map_index: MapIndex::UNMAPPED,
+        mapped: serde_json::Map::new(),
+        expanded_ti_count: None,
         run_id: RunType::Scheduled.run_id(logical),
         run_type: RunType::Scheduled,
         logical_date: Some(logical),
@@ -36,6 +41,12 @@ pub(super) fn context() -> TemplateContext {
         next_logical_date: Some(at(2026, 3, 2, 6)),
         prev_logical_date: None,
         previous_success: None,
+        max_tries: 2,
+        inlets: Vec::new(),
+        outlets: Vec::new(),
+        asset_events: Vec::new(),
+        xcom_of_any_task: false,
+        native_templates: false,
         conf: map(json!({ "table": "orders", "deep": { "on": true, "list": ["a", 1, null] } })),
         params: map(json!({ "limit": 10, "name": "it's", "ratio": 0.5, "zebra": 1, "ant": {} })),
     }
@@ -201,4 +212,158 @@ fn every_template_field_of_an_operator_is_rendered_and_nothing_else() {
         assert!(!has_templates(&plain), "{plain:?}");
         assert_eq!(renderer.render_operator(&plain).expect("nothing to render"), plain);
     }
+}
+
+#[test]
+fn a_run_of_assets_knows_what_it_was_made_of() {
+    use crate::domain::asset::{Asset, AssetEvent, EventSource, Linked};
+    use crate::domain::ids::{AssetEventId, AssetName};
+
+    let name = AssetName::new("orders").expect("a name");
+    let source = EventSource {
+        dag: "p".parse().expect("valid"),
+        run: RunType::Manual.run_id(at(2026, 3, 1, 0)),
+        task: "make".parse().expect("valid"),
+        map_index: MapIndex::UNMAPPED,
+        interval: None,
+    };
+    let event = |id: i64, rows: i64| AssetEvent {
+        id: AssetEventId(id),
+        asset: name.clone(),
+        uri: "s3://b/orders".into(),
+        at: at(2026, 3, 1, 6),
+        extra: json!({"rows": rows}).as_object().cloned().expect("an object"),
+        source: source.clone(),
+        aliases: Default::default(),
+    };
+    let made_of = TemplateContext {
+        asset_events: vec![event(1, 3), event(2, 5)],
+        outlets: vec![Linked::Asset(Asset::bare(name.clone())), Linked::Alias(name.clone())],
+        ..context()
+    };
+    let renderer = Renderer::new(&made_of);
+    for (template, expected) in [
+        (
+            "{% for uri, events in triggering_asset_events.items() %}{{ uri }}: {{ events | length }}{% endfor %}",
+            "s3://b/orders: 2",
+        ),
+        ("{{ (triggering_dataset_events.values() | first | first).extra.rows }}", "3"),
+        (
+            "{{ triggering_asset_events['s3://b/orders'][-1].source_dag_run.run_id }}",
+            "manual__2026-03-01T00:00:00+00:00",
+        ),
+        ("{{ triggering_asset_events['s3://b/orders'][0].timestamp | ds }}", "2026-03-01"),
+        ("{{ outlets[0].uri }} {{ task.outlets | length }} {{ inlets }}", "orders 2 []"),
+        ("{{ dag_run.state }} {{ ti.max_tries }} {{ ti.operator }} {{ map_index }}", "running 2 BashOperator -1"),
+    ] {
+        assert_eq!(renderer.render(template, "bash_command").as_deref(), Ok(expected), "{template}");
+    }
+    assert_eq!(Renderer::new(&context()).render("{{ triggering_asset_events }}", "f").as_deref(), Ok("{}"));
+}
+
+#[test]
+fn a_native_template_keeps_the_type_of_its_value() {
+    let native = TemplateContext { native_templates: true, ..context() };
+    let render = |context: &TemplateContext, text: &str| {
+        Renderer::new(context).render_value(&json!(text), "op_args").expect(text)
+    };
+    for (template, expected) in [
+        ("{{ params.limit }}", json!(10)),
+        ("{{ dag_run.conf.deep }}", json!({"on": true, "list": ["a", 1, null]})),
+        ("{{ params.limit }}0", json!(100)),
+        ("[{{ params.limit }}, '{{ ds }}']", json!([10, "2026-03-01"])),
+        ("{{ ds }}", json!("2026-03-01")),
+        ("{{ params.name }}", json!("it's")),
+        ("plain", json!("plain")),
+        ("{{ logical_date }}", json!("2026-03-01 06:00:00+00:00")),
+    ] {
+        assert_eq!(render(&native, template), expected, "{template}");
+    }
+    assert_eq!(render(&context(), "{{ params.limit }}"), json!("10"), "only where it is asked for");
+    let problem = Renderer::new(&native).render_value(&json!("{{ nothing }}"), "op_args").expect_err("no such name");
+    assert!(problem.message.contains("`nothing` is not known"), "{problem}");
+}
+
+#[test]
+fn every_name_is_listed_once() {
+    let mut names: Vec<&str> = context::names().collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    let context = context();
+    let values = context.values(Some(&Lookups::default()));
+    // These are there when a callback is told.
+    let told = TemplateContext { notice: Some(notice(About::Task, "failed")), ..context };
+    let told = told.values(Some(&Lookups::default()));
+    let of_callbacks = ["exception", "exception_html", "reason", "deadline", "notification", "try_number", "max_tries"];
+    for name in names {
+        let values = if of_callbacks.contains(&name) { &told } else { &values };
+        assert!(!values.get_attr(name).expect("a value").is_undefined(), "`{name}` is suggested and not there");
+    }
+}
+
+/// What somebody is told of: a try of the task, or the end of its run.
+fn notice(about: About, state: &str) -> Notice {
+    Notice {
+        occasion: Occasion::Failure,
+        about,
+        number: 0,
+        place: None,
+        summary: String::new(),
+        state: state.to_owned(),
+        exception: Some("ValueError: a < \"b\"\nline 2".to_owned()),
+        reason: (about == About::Run).then(|| "task_failure".to_owned()),
+        started_at: None,
+        ended_at: None,
+        hostname: Some("host".to_owned()),
+        run_state: "failed".to_owned(),
+        run_ended_at: Some(at(2026, 3, 2, 7)),
+        deadline: None,
+    }
+}
+
+#[test]
+fn a_notification_reads_how_things_stand_now() {
+    let context = TemplateContext { notice: Some(notice(About::Task, "up_for_retry")), ..context() };
+    let read = |template: &str| Renderer::new(&context).render(template, "subject").expect("a text");
+    assert_eq!(
+        read("{{ ti.state }} {{ dag_run.state }} {{ dag_run.end_date }}"),
+        "up_for_retry failed 2026-03-02 07:00:00+00:00"
+    );
+    let said: Json = serde_json::from_str(&read("{{ notification | tojson }}")).expect("JSON");
+    let expected = json!({
+        "event": "on_failure", "dag_id": "etl", "run_id": "scheduled__2026-03-01T06:00:00+00:00",
+        "logical_date": "2026-03-01T06:00:00+00:00", "task_id": "load", "map_index": -1, "try_number": 1,
+        "state": "up_for_retry", "exception": "ValueError: a < \"b\"\nline 2", "reason": null, "deadline": null,
+        "log_url": "",
+    });
+    assert_eq!(said, expected);
+    assert_eq!(read("{{ exception_html }}"), "ValueError: a &lt; &quot;b&quot;<br>line 2");
+}
+
+#[test]
+fn a_mail_has_airflows_subject_and_text_where_its_author_gives_none() {
+    let of = |notice: Notice, map_index: i32| {
+        let context = TemplateContext { notice: Some(notice), map_index: MapIndex(map_index), ..context() };
+        let renderer = Renderer::new(&context);
+        let read = |template: &str| renderer.render(template, "mail").unwrap_or_else(|problem| panic!("{problem}"));
+        (read(DEFAULT_SUBJECT), read(DEFAULT_HTML_CONTENT))
+    };
+    let run = "scheduled__2026-03-01T06:00:00+00:00";
+    let (subject, text) = of(notice(About::Task, "failed"), -1);
+    assert_eq!(subject, format!("Airflow alert: <TaskInstance: etl.load {run} [failed]>"));
+    let expected = "Try 1 out of 3<br>Exception:<br>ValueError: a &lt; &quot;b&quot;<br>line 2<br>\
+        Log: <a href=\"\">Link</a><br>Host: host<br>Mark success: <a href=\"\">Link</a><br>";
+    assert_eq!(text, expected);
+    let (subject, _) = of(notice(About::Task, "failed"), 3);
+    assert_eq!(subject, format!("Airflow alert: <TaskInstance: etl.load {run} map_index=3 [failed]>"));
+    let (subject, text) = of(Notice { exception: None, ..notice(About::Run, "failed") }, -1);
+    assert_eq!(subject, format!("Airflow alert: <DagRun etl {run} [failed]>"));
+    assert_eq!(text, "Reason: task_failure<br>Log: <a href=\"\">Link</a><br>");
+    let missed = MissedDeadline { name: Some("soon".to_owned()), due_at: at(2026, 3, 2, 8) };
+    let notice = Notice { deadline: Some(missed), exception: None, reason: None, ..notice(About::Run, "running") };
+    let (subject, text) = of(notice, -1);
+    assert_eq!(subject, format!("Airflow alert: deadline soon of <DagRun etl {run}> missed"));
+    assert!(text.starts_with("Due: 2026-03-02 08:00:00+00:00<br>Log"), "{text}");
 }

@@ -338,8 +338,13 @@ fn a_broken_file_keeps_its_last_good_dag_and_a_removed_one_does_not() {
     let mut world = tutorial();
     let place = crate::domain::problem::Place::line("tutorial.yaml", 3);
     let problem = crate::domain::problem::Problem::error(place, "expected a key");
-    let mut change =
-        FileChange { file: "tutorial.yaml".to_owned(), source: String::new(), dags: vec![], problems: vec![problem] };
+    let mut change = FileChange {
+        file: "tutorial.yaml".to_owned(),
+        source: String::new(),
+        dags: vec![],
+        problems: vec![problem],
+        took: Duration::ZERO,
+    };
     world.apply(Input::FilesChanged(vec![change.clone()]));
     assert!(matches!(world.trigger("tutorial"), Reply::Triggered(_)));
     change.problems.clear();

@@ -41,6 +41,12 @@ fn touched(reply: Reply) -> Vec<String> {
         | Reply::PoolSet { .. }
         | Reply::PoolDeleted { .. }
         | Reply::RunMarked { .. }
+        | Reply::BackfillCreated(_)
+        | Reply::BackfillChanged { .. }
+        | Reply::Cleaned { .. }
+        | Reply::DagDeleted { .. }
+        | Reply::Explained { .. }
+        | Reply::DagExplained { .. }
         | Reply::Refused { .. } => {
             panic!("not what a clear is answered with: {reply:?}")
         }

@@ -4,11 +4,13 @@
 //! Postgres is at `UPDRAFT_TEST_POSTGRES` (default: a local one that trusts
 //! `postgres`). Without one the stories fail, unless that variable is `none`.
 
+mod backfills;
 mod commands;
 mod faults;
 mod figures;
 mod leaders;
 mod load;
+mod notifications;
 mod queries;
 mod rows;
 mod vault;

@@ -2,14 +2,15 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use crate::domain::ids::PoolName;
-use crate::domain::run::DataInterval;
+use crate::domain::ids::{PoolName, RunKey, TryNumber};
+use crate::domain::run::{DataInterval, RunType};
+use crate::domain::skip::SKIP_KEY;
 use crate::domain::state::{RunState, TaskState};
 use crate::protocol::selection::{RunRange, Selection};
 use crate::store::query::RunFilter;
-use crate::store::write::Write;
+use crate::store::write::{RunRow, Write};
 
-use super::rows::{at, dag, dag_id, run, task, version};
+use super::rows::{at, dag, dag_id, run, task, task_id, version, xcom};
 use super::{Bed, on_every_database};
 
 #[tokio::test]
@@ -23,6 +24,7 @@ async fn runs_are_found_by_dag_state_date_and_age() {
         ];
         for row in &mut rows {
             row.logical_date = Some(at(row.key.0 * 10));
+            row.run_after = at(row.key.0 * 10 + 1);
             row.interval = row.logical_date.map(DataInterval::exact);
         }
         let mut writes: Vec<Write> = rows.iter().cloned().map(Write::Run).collect();
@@ -40,6 +42,15 @@ async fn runs_are_found_by_dag_state_date_and_age() {
         assert_eq!(keys(RunFilter { limit: Some(1), ..of_a.clone() }).await, [4]);
         assert_eq!(keys(RunFilter { states: vec![RunState::Success], ..of_a.clone() }).await, [4, 1]);
         assert_eq!(keys(RunFilter { from: Some(at(20)), until: Some(at(30)), ..RunFilter::default() }).await, [3, 2]);
+
+        let mut undated = run(5, "b", RunState::Success);
+        undated.run_after = at(25);
+        bed.write(vec![Write::Run(undated.clone())]).await;
+        let of_b = RunFilter { dag: Some(dag_id("b")), ..RunFilter::default() };
+        let between = |from, until| RunFilter { from: Some(at(from)), until: Some(at(until)), ..of_b.clone() };
+        assert_eq!(keys(between(24, 26)).await, [5], "without a date, when it was due counts");
+        assert_eq!(keys(between(26, 29)).await, [0_i64; 0]);
+        bed.write(vec![Write::Run(RunRow { run_after: at(1), ..undated })]).await;
 
         let mut latest = bed.store.latest_runs().await.expect("runs");
         latest.sort_by_key(|run| run.key);
@@ -126,6 +137,8 @@ async fn what_is_under_way_is_found_without_reading_the_history() {
         ("SELECT id FROM dag_run WHERE state IN ('queued', 'running')", "dag_run_unfinished"),
         ("SELECT * FROM attempt WHERE state <> 'done'", "attempt_not_done"),
         ("SELECT * FROM command WHERE done_at IS NULL ORDER BY id", "command_pending"),
+        ("SELECT * FROM asset_queue WHERE run IS NULL", "asset_queue_of_run"),
+        ("SELECT * FROM asset_event WHERE asset = 'a' ORDER BY id DESC LIMIT 5", "asset_event_of_asset"),
         ("SELECT * FROM dag_run WHERE dag_id = 'a' ORDER BY run_after DESC, id DESC LIMIT 5", "dag_run_newest"),
     ] {
         let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {query}"));
@@ -134,4 +147,44 @@ async fn what_is_under_way_is_found_without_reading_the_history() {
         assert!(plan[0].contains(index), "{query}: {plan:?}");
         assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{query}: {plan:?}");
     }
+}
+
+#[tokio::test]
+async fn the_run_before_and_what_was_decided_are_found() {
+    on_every_database(async |bed| {
+        let mut rows: Vec<_> = (1..=4).map(|n| run(n, "a", RunState::Success)).collect();
+        rows[3].state = RunState::Running;
+        for row in &mut rows {
+            row.logical_date = Some(at(row.key.0 * 10));
+            row.run_type = RunType::Scheduled;
+        }
+        rows[2].run_type = RunType::Manual;
+        let mut left_out = task(1, "new", TaskState::Removed);
+        left_out.try_number = TryNumber(0);
+        let mut writes: Vec<Write> = rows.iter().cloned().map(Write::Run).collect();
+        writes.extend([Write::Dag(dag("a")), Write::Version(Box::new(version("a", 1)))]);
+        writes.extend([Write::Task(left_out), Write::Task(task(2, "old", TaskState::Failed))]);
+        let decision = xcom(4, "old", SKIP_KEY, serde_json::json!({ "followed": ["new"] }));
+        writes.extend([Write::XCom(decision.clone()), Write::XCom(xcom(4, "old", "other", serde_json::json!(1)))]);
+        bed.write(writes).await;
+
+        let (store, a) = (&bed.store, dag_id("a"));
+        let before = async |date: i64, manual: bool| {
+            store.run_before(&a, at(date), manual).await.expect("a look").map(|run| run.key.0)
+        };
+        assert_eq!((before(40, true).await, before(40, false).await), (Some(3), Some(2)));
+        assert_eq!((before(10, true).await, before(11, true).await), (None, Some(1)));
+        let is_followed = async |date: i64| store.has_run_after(&a, at(date), false).await.expect("a look");
+        assert_eq!((is_followed(30).await, is_followed(40).await), (true, false));
+        let was_there =
+            async |task: &str, date: i64| store.has_task_before(&a, &task_id(task), at(date)).await.expect("a look");
+        assert!(!was_there("new", 40).await, "its dates left it out");
+        assert_eq!((was_there("old", 40).await, was_there("old", 20).await), (true, false));
+
+        let of_runs = store.xcoms_of_runs(&[RunKey(4), RunKey(1)], SKIP_KEY).await.expect("values");
+        assert_eq!(of_runs, std::slice::from_ref(&decision));
+        let loaded = store.load().await.expect("what is unfinished");
+        assert_eq!(loaded.decisions, [decision], "of the run that is not over");
+    })
+    .await;
 }

@@ -3,12 +3,14 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::domain::asset::{Asset, AssetEvent, EventSource};
 use crate::domain::attempt::{AttemptState, Outcome, Wish};
 use crate::domain::dag::{DagDefinition, TaskLimitScope};
 use crate::domain::ids::{
-    AttemptId, Claim, DagId, Dispatch, Incarnation, MapIndex, PoolName, QueueName, RunId, RunKey, TaskId, TryNumber,
-    VersionNumber, WorkerId,
+    AssetEventId, AssetName, AttemptId, Claim, DagId, Dispatch, Incarnation, MapIndex, PoolName, QueueName, RunId,
+    RunKey, TaskId, TryNumber, VersionNumber, WorkerId,
 };
+use crate::domain::journal::{Held, Journal, Stretch};
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
 use crate::domain::run::{DataInterval, PlannedRun, RunType};
@@ -17,7 +19,9 @@ use crate::domain::state::{Mark, RunState, TaskState};
 use crate::domain::time::Time;
 use crate::protocol::control::TriggeredBy;
 use crate::store::query::ImportError;
-use crate::store::write::{AttemptRow, DagRow, PoolRow, RunRow, TaskRow, VersionRow, WorkerRow, Write, XComRow};
+use crate::store::write::{
+    AttemptRow, DagRow, PoolRow, QueueRow, RunRow, TaskRow, VersionRow, WorkerRow, Write, XComRow,
+};
 
 use super::on_every_database;
 
@@ -54,7 +58,13 @@ pub fn definition(dag: &str) -> DagDefinition {
         max_consecutive_failed_runs: None,
         is_paused_upon_creation: None,
         params: serde_json::Map::new(),
+        param_schemas: serde_json::Map::new(),
+        render_template_as_native_obj: false,
+        assets: Vec::new(),
         template_searchpath: Vec::new(),
+        groups: Vec::new(),
+        callbacks: Default::default(),
+        deadlines: Vec::new(),
         tasks: Vec::new(),
     }
 }
@@ -102,6 +112,7 @@ pub fn run(key: i64, dag: &str, state: RunState) -> RunRow {
         started_at: None,
         ended_at: None,
         clear_number: 0,
+        backfill: None,
     }
 }
 
@@ -128,6 +139,9 @@ pub fn task(run: i64, name: &str, state: TaskState) -> TaskRow {
         hostname: None,
         pid: None,
         note: None,
+        journal: Journal::default(),
+        waiting: None,
+        xcom_lengths: Default::default(),
     }
 }
 
@@ -236,6 +250,11 @@ async fn a_task_instance_comes_back_as_it_went() {
         full.hostname = Some("höst".to_owned());
         full.pid = Some(u32::MAX);
         full.note = Some("{\"a\\b\"}, NULL\n".to_owned());
+        let pool = PoolName::new("größe \"8\"").expect("a name");
+        full.journal.push(Stretch { from: at(1), to: at(2), held: Held::Pool { pool } });
+        full.journal.push(Stretch { from: at(2), to: at(3), held: Held::Retry });
+        let awaited = crate::domain::wait::Awaited::Moment { at: at(6) };
+        full.waiting = Some(Box::new(crate::domain::wait::Waiting { since: at(3), reschedules: 2, awaited }));
         let every_state = TaskState::ALL.map(|state| task(1, state.as_str(), state));
         let mut writes = vec![Write::Task(full.clone())];
         writes.extend(every_state.iter().cloned().map(Write::Task));
@@ -369,6 +388,68 @@ async fn free_text_with_a_null_character_cannot_stop_a_commit() {
         bed.write(vec![Write::Task(row)]).await;
         let found = bed.store.tasks(RunKey(1)).await.expect("tasks");
         assert_eq!(found[0].note.as_deref(), Some("before\u{fffd}after"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn assets_their_events_and_who_waits_for_them_come_back_as_they_went() {
+    on_every_database(async |bed| {
+        let name = |text: &str| AssetName::new(text).expect("a name");
+        let extra = json!({"z": 1, "a": "ü\u{0}"}).as_object().cloned().expect("an object");
+        let full = Asset {
+            name: name("with space"),
+            uri: "s3://bucket/key".to_owned(),
+            group: "model".to_owned(),
+            extra: extra.clone(),
+        };
+        let bare = Asset::bare(name("bare"));
+        let event = |id: i64, asset: &str| AssetEvent {
+            id: AssetEventId(id),
+            asset: name(asset),
+            uri: asset.to_owned(),
+            at: at(id),
+            extra: extra.clone(),
+            source: EventSource {
+                dag: dag_id("p"),
+                run: RunId::new("r").expect("a run id"),
+                task: task_id("t"),
+                map_index: MapIndex(3),
+                interval: (id > 1).then(|| DataInterval { start: at(0), end: at(1) }),
+            },
+            aliases: [name("day")].into_iter().filter(|_| id == 2).collect(),
+        };
+        let events = [event(1, "bare"), event(2, "bare"), event(3, "with space")];
+        let queued = |event: i64, run: Option<i64>| QueueRow {
+            dag: dag_id("c"),
+            event: AssetEventId(event),
+            counts: event != 2,
+            run: run.map(RunKey),
+        };
+        let mut writes: Vec<Write> = events.iter().cloned().map(Write::AssetEvent).collect();
+        writes.extend([full.clone(), Asset::bare(full.name.clone()), full.clone(), bare.clone()].map(Write::Asset));
+        writes.extend([1, 2, 3].map(|event| Write::Queued(queued(event, None))));
+        let mut run = run(7, "c", RunState::Running);
+        run.run_type = RunType::AssetTriggered;
+        writes.push(Write::Run(run.clone()));
+        writes.extend([Write::Dag(dag("c")), Write::Version(Box::new(version("c", 1)))]);
+        bed.write(writes).await;
+        assert_eq!(bed.store.assets().await.expect("assets"), [bare.clone(), full.clone()]);
+        assert_eq!(bed.store.asset_by_uri("s3://bucket/key").await.expect("an asset"), Some(full));
+        assert_eq!(bed.store.asset_events(&bare.name, 1).await.expect("events"), [events[1].clone()], "the newest");
+        bed.write(vec![
+            Write::Queued(queued(1, Some(7))),
+            Write::Queued(queued(2, Some(7))),
+            Write::Dequeued { dag: dag_id("c"), event: AssetEventId(3) },
+        ])
+        .await;
+        bed.write(vec![Write::Queued(QueueRow { dag: dag_id("d"), ..queued(3, None) })]).await;
+        let loaded = bed.store.load().await.expect("the loaded state");
+        assert_eq!(loaded.queued, [(QueueRow { dag: dag_id("d"), ..queued(3, None) }, events[2].clone())]);
+        assert_eq!(loaded.events_of_runs[&run.key], events[..2]);
+        assert_eq!(loaded.next_event, AssetEventId(4));
+        assert_eq!(bed.store.waiting_assets(&dag_id("d")).await.expect("events"), [events[2].clone()]);
+        assert_eq!(bed.store.waiting_assets(&dag_id("c")).await.expect("events"), []);
     })
     .await;
 }

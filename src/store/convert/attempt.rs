@@ -121,6 +121,8 @@ fn outcome_of(word: &str, retryable: Option<bool>) -> Option<Outcome> {
         Outcome::Success,
         Outcome::Failed { retryable: retryable.unwrap_or(true) },
         Outcome::Skipped,
+        Outcome::Rescheduled,
+        Outcome::Deferred,
         Outcome::TimedOut,
         Outcome::Killed,
         Outcome::Fenced,

@@ -3,8 +3,11 @@
 //! Towards the database nothing can fail. From it everything can: somebody may
 //! have edited a row, so what does not make sense is named, with table and row.
 
+pub mod asset;
 pub mod attempt;
+pub mod backfill;
 pub mod dag;
+pub mod notification;
 pub mod plain;
 pub mod run;
 pub mod task;

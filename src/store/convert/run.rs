@@ -1,7 +1,7 @@
 //! Runs.
 
-use crate::domain::ids::{RunKey, VersionNumber};
-use crate::domain::run::RunType;
+use crate::domain::ids::{BackfillId, RunKey, VersionNumber};
+use crate::domain::run::{BackfillPlace, RunType};
 use crate::protocol::control::TriggeredBy;
 use crate::store::entity::dag_run;
 use crate::store::write::RunRow;
@@ -30,6 +30,8 @@ impl From<RunRow> for dag_run::Model {
             started_at: maybe_micros(row.started_at),
             ended_at: maybe_micros(row.ended_at),
             clear_number: row.clear_number,
+            backfill: row.backfill.map(|place| place.backfill.0),
+            backfill_ordinal: row.backfill.map(|place| place.ordinal.into()),
         }
     }
 }
@@ -59,8 +61,24 @@ impl TryFrom<dag_run::Model> for RunRow {
             started_at: reading.maybe_time(model.started_at)?,
             ended_at: reading.maybe_time(model.ended_at)?,
             clear_number: model.clear_number,
+            backfill: place(&reading, model.backfill, model.backfill_ordinal)?,
             note: model.note,
             user: model.user,
         })
+    }
+}
+
+fn place(
+    reading: &Reading<'_>,
+    backfill: Option<i64>,
+    ordinal: Option<i64>,
+) -> Result<Option<BackfillPlace>, Unreadable> {
+    match (backfill, ordinal) {
+        (Some(id), Some(ordinal)) => {
+            let ordinal = reading.small("backfill_ordinal", ordinal)?;
+            Ok(Some(BackfillPlace { backfill: BackfillId(id), ordinal }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(reading.fail("its place in a backfill is incomplete")),
     }
 }

@@ -30,6 +30,9 @@ impl From<TaskRow> for task_instance::Model {
             hostname: maybe_text(row.hostname),
             pid: row.pid.map(Into::into),
             note: maybe_text(row.note),
+            journal: (!row.journal.is_empty()).then(|| json(&row.journal)),
+            waiting: row.waiting.map(|waiting| json(&waiting)),
+            xcom_lengths: (!row.xcom_lengths.is_empty()).then(|| json(&row.xcom_lengths)),
         }
     }
 }
@@ -62,6 +65,13 @@ impl TryFrom<task_instance::Model> for TaskRow {
             operator: model.operator,
             hostname: model.hostname,
             note: model.note,
+            journal: model.journal.map(|text| reading.json("journal", &text)).transpose()?.unwrap_or_default(),
+            waiting: model.waiting.map(|text| reading.json("waiting", &text)).transpose()?.map(Box::new),
+            xcom_lengths: model
+                .xcom_lengths
+                .map(|text| reading.json("xcom_lengths", &text))
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }

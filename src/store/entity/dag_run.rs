@@ -32,6 +32,8 @@ pub struct Model {
     pub started_at: Option<i64>,
     pub ended_at: Option<i64>,
     pub clear_number: i32,
+    pub backfill: Option<i64>,
+    pub backfill_ordinal: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -9,14 +9,20 @@
 //! There are no foreign keys: the one writer keeps rows together in one
 //! transaction, and a check per row would be paid on the way of every task.
 
+pub mod asset;
+pub mod asset_event;
+pub mod asset_queue;
 pub mod attempt;
+pub mod backfill;
 pub mod command;
 pub mod connection;
 pub mod dag;
 pub mod dag_run;
 pub mod dag_version;
+pub mod deadline;
 pub mod import_error;
 pub mod leader;
+pub mod notification;
 pub mod pool;
 pub mod task_instance;
 pub mod variable;

@@ -35,6 +35,13 @@ pub struct Model {
     pub pid: Option<i64>,
     #[sea_orm(column_type = "Text", nullable)]
     pub note: Option<String>,
+    /// JSON; null where nothing held it.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub journal: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub waiting: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub xcom_lengths: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

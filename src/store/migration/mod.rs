@@ -8,6 +8,12 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_create_tables;
 mod m20261121_000002_create_variable_and_connection;
 mod m20261121_000003_count_clears;
+mod m20261121_000004_create_assets;
+mod m20261121_000005_remember_waiting;
+mod m20261121_000007_keep_journals;
+mod m20261121_000010_create_backfill;
+mod m20261121_000010_create_notification_and_deadline;
+mod m20261121_000010_remember_xcom_lengths;
 
 /// All steps, in order. SeaORM keeps the applied ones in `seaql_migrations`.
 pub struct Migrator;
@@ -19,6 +25,12 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_create_tables::Migration),
             Box::new(m20261121_000002_create_variable_and_connection::Migration),
             Box::new(m20261121_000003_count_clears::Migration),
+            Box::new(m20261121_000004_create_assets::Migration),
+            Box::new(m20261121_000005_remember_waiting::Migration),
+            Box::new(m20261121_000007_keep_journals::Migration),
+            Box::new(m20261121_000010_create_backfill::Migration),
+            Box::new(m20261121_000010_create_notification_and_deadline::Migration),
+            Box::new(m20261121_000010_remember_xcom_lengths::Migration),
         ]
     }
 }

@@ -2,16 +2,23 @@
 //!
 //! Nothing here is on the way of a task, and nothing here can change anything.
 
+mod assets;
 mod attempts;
+mod backfills;
 mod dags;
+mod history;
 mod import_errors;
+mod notifications;
+mod past;
 mod runs;
 mod status;
 mod tasks;
 mod xcoms;
 
+pub use backfills::BackfillEntry;
 pub use dags::DagEntry;
 pub use import_errors::ImportError;
+pub use notifications::NotificationFilter;
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
 

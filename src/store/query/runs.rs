@@ -1,6 +1,6 @@
 //! Runs.
 
-use sea_orm::sea_query::Order;
+use sea_orm::sea_query::{ExprTrait, Order};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 
 use crate::domain::ids::{DagId, RunId, RunKey};
@@ -19,9 +19,9 @@ pub struct RunFilter {
     pub dag: Option<DagId>,
     /// None means every state.
     pub states: Vec<RunState>,
-    /// Logical dates from here on, inclusive.
+    /// Logical dates from here on, inclusive; of a run without one, when it was due.
     pub from: Option<Time>,
-    /// Logical dates until here, inclusive.
+    /// Logical dates until here, inclusive; likewise.
     pub until: Option<Time>,
     pub limit: Option<u64>,
 }
@@ -30,7 +30,18 @@ pub struct RunFilter {
 const LATEST: &str = "SELECT r.* FROM dag d JOIN dag_run r ON r.id = (\
      SELECT n.id FROM dag_run n WHERE n.dag_id = d.dag_id ORDER BY n.run_after DESC, n.id DESC LIMIT 1)";
 
+/// Backwards along the index of dates, until one has succeeded.
+const LATEST_SUCCESS: &str = "SELECT r.* FROM dag d JOIN dag_run r ON r.id = (\
+     SELECT n.id FROM dag_run n WHERE n.dag_id = d.dag_id AND n.state = 'success' AND n.logical_date IS NOT NULL \
+     ORDER BY n.logical_date DESC LIMIT 1)";
+
 impl Store {
+    /// Of each DAG that has one, the successful run of the latest logical date.
+    pub async fn latest_successes(&self) -> Result<Vec<RunRow>, StoreError> {
+        let statement = Statement::from_string(self.read.get_database_backend(), LATEST_SUCCESS);
+        self.read_all(dag_run::Entity::find().from_raw_sql(statement).all(&self.read).await)
+    }
+
     /// Runs, newest first (by `run_after`).
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
         let mut query = dag_run::Entity::find();
@@ -41,10 +52,12 @@ impl Store {
             query = query.filter(dag_run::Column::State.is_in(filter.states.iter().map(|state| state.as_str())));
         }
         if let Some(from) = filter.from {
-            query = query.filter(dag_run::Column::LogicalDate.gte(micros(from)));
+            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.gte(micros(from)));
+            query = query.filter(dag_run::Column::LogicalDate.gte(micros(from)).or(run_after));
         }
         if let Some(until) = filter.until {
-            query = query.filter(dag_run::Column::LogicalDate.lte(micros(until)));
+            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.lte(micros(until)));
+            query = query.filter(dag_run::Column::LogicalDate.lte(micros(until)).or(run_after));
         }
         let query = query.order_by(dag_run::Column::RunAfter, Order::Desc).order_by(dag_run::Column::Id, Order::Desc);
         self.read_all(query.limit(filter.limit).all(&self.read).await)

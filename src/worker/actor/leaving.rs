@@ -58,6 +58,7 @@ impl Worker {
         for claim in self.claims() {
             self.happened(claim, ClaimEvent::DrainDeadline, ctx);
         }
+        self.stop_notices();
         self.leave_if_done(ctx);
     }
 
@@ -67,7 +68,7 @@ impl Worker {
 
     pub(super) fn leave_if_done(&mut self, ctx: &mut Context<Self>) {
         let unsettled = !self.held.is_empty();
-        let busy = self.held.values().any(|held| held.state != ClaimState::Journaled);
+        let busy = !self.notices.is_empty() || self.held.values().any(|held| held.state != ClaimState::Journaled);
         let Some(leaving) = &mut self.leaving else { return };
         if !leaving.gate_is_empty || busy {
             return;

@@ -10,6 +10,7 @@
 //! nothing that the journal does not hold. It runs no work in its own context: slots are spawned on the arbiter.
 
 mod leaving;
+mod notices;
 mod rebirth;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +37,7 @@ use crate::worker::settings::WorkerSettings;
 use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
 use crate::worker::state_dir::StateDir;
 use leaving::Leaving;
+use notices::Notices;
 use rebirth::CompanionLost;
 
 /// An outcome that is not settled within this is synced to the disk (PROTOCOL §7). Only then does the timer run.
@@ -71,6 +73,7 @@ pub struct Worker {
     companion: Option<Companion>,
     child: Option<Child>,
     held: HashMap<Claim, Held>,
+    notices: Notices,
     /// Work that came while nothing can start: it keeps its permit, so that the gate lets no more in.
     parked: Vec<Parked>,
     doomed: VecDeque<Claim>,
@@ -150,6 +153,7 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
             companion: Some(life.companion),
             child: Some(life.child),
             held: HashMap::new(),
+            notices: Notices::default(),
             parked: Vec::new(),
             doomed: VecDeque::new(),
             last_n: 0,
@@ -400,9 +404,12 @@ impl Worker {
                     self.doomed.push_back(claim);
                 }
             }
+            ToWorker::Notify { id, task } => self.notify(id, task, ctx),
             ToWorker::Values { claim, seq, answer } => {
-                if let Some(held) = self.held.get(&claim) {
-                    order(held, SlotOrder::Answer { seq, answer });
+                let answer = SlotOrder::Answer { seq, answer };
+                match self.held.get(&claim) {
+                    Some(held) => order(held, answer),
+                    None => self.notices.order(claim, answer),
                 }
             }
             ToWorker::Fenced { incarnation } => {

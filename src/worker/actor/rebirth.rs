@@ -54,7 +54,8 @@ impl Handler<CompanionLost> for Worker {
         self.companion = None;
         // The slots' last news is on the way to this mailbox: it is read before the journal is opened again.
         let child = self.child.take();
-        let slots: Vec<_> = self.held.values().filter_map(|held| held.orders.clone()).collect();
+        let slots = self.held.values().filter_map(|held| held.orders.clone()).chain(self.notices.slots());
+        let slots: Vec<_> = slots.collect();
         let reaped = async move {
             for slot in slots {
                 slot.closed().await;

@@ -10,7 +10,7 @@ use super::{Job, Judged, Unstartable, context_variables};
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
 use crate::domain::operator::Bash;
-use crate::protocol::work::TaskMessage;
+use crate::protocol::work::{RunContext, TaskMessage};
 use crate::worker::companion::frame::{Base, End, SpawnSpec};
 use crate::worker::leftover::{Leftover, TempFolders};
 use crate::worker::render::Templates;
@@ -42,7 +42,7 @@ pub fn prepare(
     };
 
     let (args, shown) = if names_a_file(&bash.command) {
-        let (found, source) = template_file(&bash.command, task, settings)?;
+        let (found, source) = template_file(&bash.command, &task.run, &settings.dags_folder)?;
         let script = templates.render(&found.display().to_string(), &source)?;
         let path = write_script(&cwd, &script).map_err(|error| {
             Unstartable(format!("cannot write the rendered script into {}: {error}", cwd.display()))
@@ -79,20 +79,19 @@ pub fn prepare(
 
 pub fn judge(bash: &Bash, end: End) -> Judged {
     match end.returncode() {
-        0 => Judged { outcome: Outcome::Success, message: None },
-        code if bash.skip_on_exit_code.contains(&code) => Judged {
-            outcome: Outcome::Skipped,
-            message: Some(format!("Bash command returned exit code {code}. Skipping.")),
-        },
-        code => Judged {
-            outcome: Outcome::Failed { retryable: true },
-            message: Some(format!("Bash command failed. The command returned a non-zero exit code {code}.")),
-        },
+        0 => Judged::plain(Outcome::Success, None),
+        code if bash.skip_on_exit_code.contains(&code) => {
+            Judged::plain(Outcome::Skipped, Some(format!("Bash command returned exit code {code}. Skipping.")))
+        }
+        code => Judged::plain(
+            Outcome::Failed { retryable: true },
+            Some(format!("Bash command failed. The command returned a non-zero exit code {code}.")),
+        ),
     }
 }
 
 /// Airflow's rule: exactly this ending; a space after it makes it a command.
-fn names_a_file(command: &str) -> bool {
+pub fn names_a_file(command: &str) -> bool {
     command.ends_with(".sh") || command.ends_with(".bash")
 }
 
@@ -109,11 +108,11 @@ fn existing(cwd: &str) -> Result<PathBuf, Unstartable> {
 }
 
 /// Looks beside the DAG file, then in its `template_searchpath`.
-fn template_file(name: &str, task: &TaskMessage, settings: &WorkerSettings) -> Result<(PathBuf, String), Unstartable> {
-    let file = settings.dags_folder.join(&task.run.file);
-    let beside = file.parent().unwrap_or(&settings.dags_folder);
+pub fn template_file(name: &str, run: &RunContext, dags_folder: &Path) -> Result<(PathBuf, String), Unstartable> {
+    let file = dags_folder.join(&run.file);
+    let beside = file.parent().unwrap_or(dags_folder);
     let folders =
-        std::iter::once(beside.to_owned()).chain(task.run.template_searchpath.iter().map(|path| beside.join(path)));
+        std::iter::once(beside.to_owned()).chain(run.template_searchpath.iter().map(|path| beside.join(path)));
     let tried: Vec<PathBuf> = folders.map(|folder| folder.join(name)).collect();
     for path in &tried {
         match fs::read_to_string(path) {
@@ -124,8 +123,8 @@ fn template_file(name: &str, task: &TaskMessage, settings: &WorkerSettings) -> R
     }
     let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
     Err(Unstartable(format!(
-        "TemplateNotFound: {name} (a command that ends in `.sh` or `.bash` names a template file; looked for {}). \
-         To run it as a command, put a space after it",
+        "TemplateNotFound: {name} (a text that ends so names a template file; looked for {}). \
+         To have it taken as it is, put a space after it",
         tried.join(", ")
     )))
 }

@@ -3,6 +3,9 @@
 //! An operator makes a process and judges its end. It never runs, waits or reports: that is the slot's work.
 
 pub mod bash;
+pub mod channel;
+pub mod decide;
+pub mod native;
 pub mod python;
 
 use std::collections::BTreeMap;
@@ -12,6 +15,7 @@ use serde_json::Value;
 
 use super::companion::frame::{End, SpawnSpec};
 use super::leftover::{Leftover, TempFolders};
+use super::mapped;
 use super::render::{Templates, context};
 use super::settings::WorkerSettings;
 use super::state_dir::CLAIM_MARK;
@@ -21,7 +25,8 @@ use crate::domain::operator::Operator;
 use crate::domain::run::iso;
 use crate::domain::template::Lookups;
 use crate::domain::time::Time;
-use crate::protocol::task_channel::{Finish, FinishState, Start};
+use crate::domain::wait::Awaited;
+use crate::protocol::task_channel::{Finish, FinishState, ToTask};
 use crate::protocol::work::{Environment, TaskMessage};
 
 /// The name under which a task's result is stored.
@@ -31,6 +36,8 @@ pub const RETURN_VALUE: &str = "return_value";
 pub enum Prepared {
     /// There is nothing to run.
     Nothing,
+    /// The values to store are all that it does.
+    Decided(decide::Decided),
     Process(Box<Job>),
 }
 
@@ -42,7 +49,7 @@ pub struct Job {
     /// Removed when the job is dropped.
     pub leftover: Option<Leftover>,
     /// The first word on the task's channel, for operators that have one.
-    pub start: Option<Box<Start>>,
+    pub start: Option<ToTask>,
 }
 
 /// Why nothing can be started: a sentence for the task's log and the report.
@@ -59,6 +66,14 @@ impl<E: std::error::Error> From<E> for Unstartable {
 pub struct Judged {
     pub outcome: Outcome,
     pub message: Option<String>,
+    /// Of an attempt that goes back to waiting: for what.
+    pub awaited: Option<Awaited>,
+}
+
+impl Judged {
+    fn plain(outcome: Outcome, message: Option<String>) -> Self {
+        Self { outcome, message, awaited: None }
+    }
 }
 
 /// The tag of the task's own lines in its log.
@@ -67,6 +82,8 @@ pub fn source(operator: &Operator) -> &'static str {
         Operator::Empty => "empty",
         Operator::Bash(_) => "bash",
         Operator::Python(_) => "python",
+        Operator::Native(native) => native.word(),
+        Operator::Decide(_) => "decide",
     }
 }
 
@@ -80,15 +97,19 @@ pub fn prepare(
     folders: &Rc<TempFolders>,
     lookups: &Lookups,
 ) -> Result<Prepared, Unstartable> {
-    let context = context(task);
-    let templates = Templates::new(&context, lookups);
+    let context = context(task, &settings.base_url);
+    let templates = Templates::new(&context, lookups, mapped::verbatim(task));
     match &task.operator {
         Operator::Empty => Ok(Prepared::Nothing),
+        Operator::Decide(wish) => decide::prepare(wish, task, &templates),
         Operator::Bash(bash) => {
             Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, folders, &templates)?)))
         }
         Operator::Python(python) => {
             Ok(Prepared::Process(Box::new(python::prepare(python, task, claim, now, settings, &templates)?)))
+        }
+        Operator::Native(native) => {
+            Ok(Prepared::Process(Box::new(native::prepare(native, task, claim, settings, &templates)?)))
         }
     }
 }
@@ -96,27 +117,37 @@ pub fn prepare(
 /// Judges an attempt whose process ended by itself.
 pub fn judge(operator: &Operator, end: End, finish: Option<Finish>) -> Judged {
     match operator {
-        Operator::Empty => Judged { outcome: Outcome::Success, message: None },
+        Operator::Empty | Operator::Decide(_) => Judged::plain(Outcome::Success, None),
         Operator::Bash(bash) => bash::judge(bash, end),
-        Operator::Python(_) => match finish {
-            Some(finish) => Judged {
-                outcome: match finish.state {
-                    FinishState::Success => Outcome::Success,
-                    FinishState::Failed => Outcome::Failed { retryable: finish.retryable },
-                    FinishState::Skipped => Outcome::Skipped,
-                },
-                message: finish.message,
-            },
-            None => python::judge_without_finish(end),
-        },
+        Operator::Python(_) => finish.map_or_else(|| channel::judge_without_finish("Python", end), judge_finish),
+        Operator::Native(native) => {
+            finish.map_or_else(|| channel::judge_without_finish(native.word(), end), judge_finish)
+        }
     }
+}
+
+/// What the process said of itself. An attempt that goes back to waiting has to say for what.
+fn judge_finish(finish: Finish) -> Judged {
+    let Finish { state, retryable, message, awaited, outlet_events: _ } = finish;
+    let outcome = match state {
+        FinishState::Success => Outcome::Success,
+        FinishState::Failed => Outcome::Failed { retryable },
+        FinishState::Skipped => Outcome::Skipped,
+        FinishState::Rescheduled if awaited.is_some() => Outcome::Rescheduled,
+        FinishState::Deferred if awaited.is_some() => Outcome::Deferred,
+        FinishState::Rescheduled | FinishState::Deferred => {
+            let message = "the task's process wants to wait, and does not say for what".to_owned();
+            return Judged::plain(Outcome::Failed { retryable: false }, Some(message));
+        }
+    };
+    Judged { outcome, message, awaited }
 }
 
 /// The value that the last line of output is, for operators whose result it is.
 pub fn has_result_line(operator: &Operator) -> bool {
     match operator {
         Operator::Bash(_) => true,
-        Operator::Empty | Operator::Python(_) => false,
+        Operator::Empty | Operator::Python(_) | Operator::Native(_) | Operator::Decide(_) => false,
     }
 }
 
@@ -133,6 +164,17 @@ pub fn context_variables(task: &TaskMessage, claim: Claim) -> Environment {
     if let Some(date) = task.run.logical_date {
         variables.insert("AIRFLOW_CTX_LOGICAL_DATE".to_owned(), iso(date));
         variables.insert("AIRFLOW_CTX_EXECUTION_DATE".to_owned(), iso(date));
+    }
+    if let Some(notice) = &task.notice {
+        let said = [
+            ("UPDRAFT_EVENT", Some(notice.occasion.as_str().to_owned())),
+            ("UPDRAFT_STATE", Some(notice.state.clone())),
+            ("UPDRAFT_EXCEPTION", notice.exception.clone()),
+            ("UPDRAFT_REASON", notice.reason.clone()),
+        ];
+        // No variable can hold a NUL.
+        let said = said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.replace('\0', "\u{fffd}"))));
+        variables.extend(said);
     }
     variables
 }

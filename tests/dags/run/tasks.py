@@ -12,7 +12,7 @@ from airflow.exceptions import AirflowFailException, AirflowSkipException
 from airflow.models import BaseOperator, Variable
 from airflow.operators.bash import BashOperator
 from airflow.operators.python import PythonOperator, get_current_context
-from airflow.providers.http.operators.http import HttpOperator
+from airflow.providers.docker.operators.docker import DockerOperator
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ with DAG("tasks", schedule="@daily", start_date=datetime(2024, 1, 1), params={"r
     )
     Shout(task_id="shout", word="{{ ds }}")
     BashTwice(task_id="bash_twice", bash_command="echo first; echo last")
-    HttpOperator(task_id="http", endpoint="x")
+    DockerOperator(task_id="docker", image="x")
 
     @task
     def numbers():

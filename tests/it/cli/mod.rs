@@ -1,5 +1,7 @@
 //! The command line as people and scripts meet it: the real program, each test in a home of its own.
 
+mod assets;
+mod backfill;
 mod configuration;
 mod connections;
 mod dags;
@@ -9,6 +11,7 @@ mod pools;
 mod program;
 mod runs;
 mod tasks;
+mod upkeep;
 mod values;
 mod variables;
 

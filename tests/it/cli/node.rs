@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::Home;
 
 /// `updraft scheduler` in a home; asked to stop when this value goes.
-struct Node(Child);
+pub struct Node(Child);
 
 impl Node {
-    fn start(home: &Home) -> Self {
+    pub fn start(home: &Home) -> Self {
         let log = std::fs::File::create(home.path().join("node.log")).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_updraft"))
             .arg("scheduler")
@@ -36,7 +36,7 @@ impl Drop for Node {
 }
 
 #[track_caller]
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < Duration::from_secs(30), "in vain: {what}");

@@ -88,3 +88,22 @@ fn a_test_that_fails_says_which_task_and_ends_with_one() {
     assert!(said.out.contains("fail_if_asked | failed"), "the table comes all the same: {}", said.out);
     assert!(said.talk.contains("failed: fail_if_asked failed\nhint: the logs are below "), "{}", said.talk);
 }
+
+#[test]
+fn failed_dependencies_are_said_in_airflows_words() {
+    let home = Home::new();
+    home.out(&["dags", "trigger", "on_demand", "-r", "evening"]);
+    let said = home.out(&["tasks", "failed-deps", "on_demand", "fail_if_asked", "evening"]);
+    let expected = "\
+Task instance dependencies not met:
+Dagrun Running: Task instance's dagrun was not in the 'running' state but in the state 'queued'.
+Dag Not Paused: Task's DAG 'on_demand' is paused.
+Trigger Rule: Task's trigger rule 'all_success' is not met: say none.
+";
+    assert_eq!(said, expected);
+    let rows = home.json(&["tasks", "failed-deps", "on_demand", "say", "evening"]);
+    let names: Vec<&str> = rows.as_array().into_iter().flatten().filter_map(|row| row["dependency"].as_str()).collect();
+    assert_eq!(names, ["Dagrun Running", "Dag Not Paused"]);
+    let talk = home.failure(1, &["tasks", "failed-deps", "on_demand", "fail_if_askd", "evening"]);
+    assert!(talk.contains("did you mean `fail_if_asked`?"), "{talk}");
+}

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use updraft::config::{self, Environment};
-use updraft::domain::ids::{DagId, RunId};
+use updraft::domain::asset::AssetEvent;
+use updraft::domain::ids::{AssetName, BackfillId, DagId, MapIndex, RunId, TaskId};
+use updraft::domain::notification::NotificationState;
 use updraft::domain::state::{RunState, TaskState};
 use updraft::node::client::Client;
 use updraft::protocol::control::{Control, Reply, Trigger, Triggered, TriggeredBy};
-use updraft::store::query::{DagEntry, ImportError, RunFilter};
-use updraft::store::write::{AttemptRow, RunRow, TaskRow};
+use updraft::store::query::{BackfillEntry, DagEntry, ImportError, NotificationFilter, RunFilter};
+use updraft::store::write::{AttemptRow, NotificationRow, RunRow, TaskRow};
 use updraft::store::{OpenOptions, Store};
 
 use super::counter::Counter;
@@ -125,17 +128,37 @@ impl Home {
         let life = self.lives.get() + 1;
         self.lives.set(life);
         let mark = format!("{}#{life}", self.folder.path().display());
+        let mut command = self.command();
+        command.arg("standalone").env(MARK, &mark);
+        let output = self.folder.path().join("said").join(life.to_string());
+        let address = format!("127.0.0.1:{}", self.variables["UPDRAFT__API__PORT"]);
+        Node::spawn(command, output, format!("{MARK}={mark}"), address)
+    }
+
+    /// The program with this home and nothing else in its environment that it would heed.
+    fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_updraft"));
-        command.arg("standalone").current_dir(self.folder.path());
+        command.current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("UPDRAFT") || name.to_string_lossy().starts_with("AIRFLOW") {
                 command.env_remove(name);
             }
         }
-        command.envs(&self.variables).env(MARK, &mark);
-        let output = self.folder.path().join("said").join(life.to_string());
-        let address = format!("127.0.0.1:{}", self.variables["UPDRAFT__API__PORT"]);
-        Node::spawn(command, output, format!("{MARK}={mark}"), address)
+        command.envs(&self.variables);
+        command
+    }
+
+    /// What a command of the program prints as JSON.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Value {
+        let said = self.command().args(words).output().expect("the program runs");
+        assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
+        serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Any other command, until it ends.
+    pub fn finished(&self, words: &[&str]) -> std::process::Output {
+        self.command().args(words).output().expect("the program runs")
     }
 
     /// `updraft standalone`, up to its greeting.
@@ -177,7 +200,7 @@ impl Home {
     }
 
     /// What a command of another process does.
-    fn control(&self, control: &Control) -> Reply {
+    pub fn control(&self, control: &Control) -> Reply {
         let reply = self.runtime.block_on(async {
             let client = Client::open(&self.settings()).await?;
             let reply = client.control(control, None).await;
@@ -234,12 +257,53 @@ impl Home {
         self.runtime.block_on(self.store().runs(&filter)).expect("the database can be read")
     }
 
+    pub fn backfill(&self, id: BackfillId) -> BackfillEntry {
+        let entry = self.runtime.block_on(self.store().backfill(id)).expect("the database can be read");
+        entry.unwrap_or_else(|| panic!("no backfill {id}"))
+    }
+
     pub fn tasks(&self, run: &RunRow) -> Vec<TaskRow> {
         self.runtime.block_on(self.store().tasks(run.key)).expect("the database can be read")
     }
 
+    /// All events of an asset, oldest first.
+    pub fn asset_events(&self, asset: &str) -> Vec<AssetEvent> {
+        let name = AssetName::new(asset).expect("a name");
+        self.runtime.block_on(self.store().asset_events(&name, 1_000)).expect("the database can be read")
+    }
+
+    /// What a task left under this key, `null` for nothing.
+    pub fn xcom(&self, run: &RunRow, task: &str, key: &str) -> serde_json::Value {
+        let task = TaskId::new(task).expect("a task id");
+        let found = self.runtime.block_on(self.store().xcom(run.key, &task, MapIndex::UNMAPPED, key));
+        found.expect("the database can be read").map_or(serde_json::Value::Null, |row| row.value)
+    }
+
     pub fn attempts(&self, run: &RunRow) -> Vec<AttemptRow> {
         self.runtime.block_on(self.store().attempts(run.key, None)).expect("the database can be read")
+    }
+
+    /// What a task instance returned.
+    pub fn result_of(&self, run: &RunRow, task: &TaskId, map_index: MapIndex) -> Option<serde_json::Value> {
+        let row = self.runtime.block_on(self.store().xcom(run.key, task, map_index, "return_value"));
+        row.expect("the database can be read").map(|row| row.value)
+    }
+
+    /// All notifications, the oldest first.
+    pub fn notifications(&self) -> Vec<NotificationRow> {
+        let all = self.runtime.block_on(self.store().notifications(&NotificationFilter::default()));
+        let mut all = all.expect("the database can be read");
+        all.reverse();
+        all
+    }
+
+    /// Waits until nobody is owed a word any more, and gives all notifications.
+    #[track_caller]
+    pub fn wait_told(&self) -> Vec<NotificationRow> {
+        wait_for("everybody is told", || {
+            let all = self.notifications();
+            all.iter().all(|row| row.state != NotificationState::Pending).then_some(all)
+        })
     }
 
     #[track_caller]
@@ -274,7 +338,11 @@ impl Home {
 
     /// The log of one try of a task.
     pub fn log(&self, run: &RunRow, task: &str, try_number: u32) -> String {
-        let name = format!("dag_id={}/run_id={}/task_id={task}/attempt={try_number}.log", run.dag_id, run.run_id);
+        self.log_at(&format!("dag_id={}/run_id={}/task_id={task}/attempt={try_number}.log", run.dag_id, run.run_id))
+    }
+
+    /// A log by its place in the log folder.
+    pub fn log_at(&self, name: &str) -> String {
         std::fs::read_to_string(self.settings().logging.base_log_folder.join(name)).unwrap_or_default()
     }
 }

@@ -250,7 +250,7 @@ async fn a_command_that_linux_cannot_take_is_explained() {
 
 fn python(source: &str) -> Operator {
     let code = PythonCode::Inline { source: source.to_owned() };
-    Operator::Python(Python { code, args: Vec::new(), kwargs: serde_json::Map::new() })
+    Operator::Python(Python { code, args: Vec::new(), kwargs: serde_json::Map::new(), decides: None })
 }
 
 /// A bridge in few lines, which speaks the task channel; the product's own is tested where it lives.
@@ -289,10 +289,18 @@ send({"type": "finish", "state": "success"})
         match world.hear().await {
             FromWorker::Asked { seq, question, .. } => {
                 let answer = match &question {
-                    Question::GetXCom { .. } => Answer::XCom { value: Some(json!(7)) },
-                    Question::SetXCom { .. } | Question::GetVariable { .. } | Question::GetConnection { .. } => {
-                        Answer::Refused { why: "no".to_owned() }
-                    }
+                    Question::GetXCom { .. } | Question::GetNewestXCom { .. } => Answer::XCom { value: Some(json!(7)) },
+                    Question::GetAssetEvents { .. } => Answer::AssetEvents { events: Vec::new() },
+                    Question::SetVariable { .. } => Answer::Stored,
+                    Question::DeleteVariable { .. } => Answer::Deleted { existed: false },
+                    Question::SetXCom { .. }
+                    | Question::GetMapped { .. }
+                    | Question::GetVariable { .. }
+                    | Question::GetConnection { .. }
+                    | Question::TriggerDagRun(_)
+                    | Question::ClearRun { .. }
+                    | Question::GetRunState { .. }
+                    | Question::LookAt { .. } => Answer::Refused { why: "no".to_owned() },
                 };
                 questions.push(question);
                 world.worker.told.say(ToWorker::Values { claim, seq, answer });

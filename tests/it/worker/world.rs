@@ -13,6 +13,7 @@ use updraft::domain::ids::{AttemptId, Claim, DagId, Dispatch, MapIndex, QueueNam
 use updraft::domain::limit::Limit;
 use updraft::domain::operator::{Bash, Operator, default_skip_codes};
 use updraft::domain::run::RunType;
+use updraft::domain::secret::Sensitive;
 use updraft::protocol::work::{FromWorker, Report, RunContext, TaskMessage, ToWorker};
 use updraft::worker::{PythonRuntime, RunningWorker, WorkerSettings};
 use uuid::Uuid;
@@ -61,6 +62,9 @@ pub fn settings(folder: &Path, slots: u32) -> WorkerSettings {
         kill_grace: Duration::from_secs(5),
         max_task_log_bytes: 0,
         python: PythonRuntime { command: vec![OsString::from("python3")] },
+        mail: updraft::protocol::task_channel::MailServer::default(),
+        sensitive: Sensitive::default(),
+        base_url: "http://localhost:8080".to_owned(),
     }
 }
 
@@ -173,6 +177,7 @@ impl World {
                 | FromWorker::Started { .. }
                 | FromWorker::Released { .. }
                 | FromWorker::Beat(_)
+                | FromWorker::Notified(_)
                 | FromWorker::Asked { .. } => {}
             }
         }
@@ -201,9 +206,13 @@ pub fn message(n: i64, operator: Operator) -> TaskMessage {
         owner: "airflow".to_owned(),
         execution_timeout: None,
         do_xcom_push: true,
+        waiting_since: None,
+        reschedules: 0,
         log_path: log_path(n),
         operator_name: "BashOperator".to_owned(),
         retries: 0,
+        inlets: Vec::new(),
+        outlets: Vec::new(),
         run: RunContext {
             description: None,
             tags: Vec::new(),
@@ -216,9 +225,15 @@ pub fn message(n: i64, operator: Operator) -> TaskMessage {
             params: serde_json::Map::new(),
             previous_logical_date: None,
             next_logical_date: None,
+            previous_success: None,
+            xcom_of_any_task: false,
+            native_templates: false,
             file: "d.yaml".to_owned(),
             template_searchpath: Vec::new(),
+            asset_events: Vec::new(),
         },
+        mapped: None,
+        notice: None,
     }
 }
 

@@ -4,15 +4,17 @@ The messages are those of `protocol/task_channel.rs`. A process that ends
 without `finish` has crashed; the worker then judges by its exit code.
 """
 
+import datetime
 import json
 import linecache
 import logging
 import sys
 
 from . import finder, imports, notes, problem, spec
-from .model import context as contexts, store_values
+from .model import callbacks, context as contexts, dates, store_values
 from .model.exceptions import (
-    AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSkipException,
+    AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout,
+    AirflowSkipException,
 )
 
 RETURN_VALUE = "return_value"
@@ -24,14 +26,21 @@ def run(start, channel):
     finder.install()
     imports.use_folder(start["dags_folder"])
     try:
-        attempt(start, channel)
+        if start.get("callback"):
+            run_callback(start, channel)
+        else:
+            attempt(start, channel)
+        # What cannot be said of an asset fails the task.
+        outlets = contexts.outlet_report()
     except BaseException as error:  # noqa: B902  (SystemExit is an outcome, too)
-        outcome = judge(error)
+        outcome = judge(error, "Callback" if start.get("callback") else "Task")
     else:
         outcome = {"state": "success"}
+        if outlets:
+            outcome["outlet_events"] = outlets
     flush()
     channel.send(dict(outcome, type="finish"))
-    return 0 if outcome["state"] in ("success", "skipped") else 1
+    return 0 if outcome["state"] in ("success", "skipped", "rescheduled") else 1
 
 
 def attempt(start, channel):
@@ -49,8 +58,23 @@ def attempt(start, channel):
         value = run_source(code["source"], start, args, kwargs, context)
     else:
         raise AirflowFailException("expected code from a dag_file, a function or inline, got: %r" % code["from"])
+    if start.get("decides"):
+        decide(channel, start["decides"], value)
     push(channel, start, value, False)
     return value
+
+
+def decide(channel, decides, value):
+    """What the result of code in a YAML file means for the tasks after it."""
+    from .model import branching
+
+    if decides["by"] == "branch":
+        decision = {"branch": branching.checked_ids(value, None)}
+    elif value:
+        return
+    else:
+        decision = {"short_circuit": "all" if decides["ignore_downstream_trigger_rules"] else "direct"}
+    channel.ask({"type": "set_xcom", "key": branching.SKIP_KEY, "value": decision})
 
 
 def attempt_of_task(start, channel, task, args, kwargs):
@@ -64,6 +88,8 @@ def attempt_of_task(start, channel, task, args, kwargs):
     own_args, own_kwargs = task.rendered_arguments()
     if args or kwargs:
         task.take_rendered(spec.merge_rendered(list(own_args), args), spec.merge_rendered(own_kwargs, kwargs))
+    task = of_map_index(start, task, context)
+    callbacks.run_all(task.on_execute_callback, context)
     task.pre_execute(context)
     value = task.execute(context)
     task.post_execute(context, value)
@@ -71,8 +97,49 @@ def attempt_of_task(start, channel, task, args, kwargs):
     return value
 
 
+def of_map_index(start, task, context):
+    """A mapped task as the one of this map index; what other tasks left takes its place in the arguments."""
+    from .model.mapped import MappedOperator
+    from .model.operators import PythonOperator
+    from .model.xcom_arg import resolve
+
+    if isinstance(task, MappedOperator):
+        pieces = (start.get("mapped") or {}).get("pieces")
+        if pieces is None:
+            raise AirflowException("task `%s` is mapped and runs without the values of a map index" % task.task_id)
+        task = task.unmap(task.expansion.resolve(pieces, context))
+        context["task"] = context["ti"].task = task
+    if not isinstance(task, PythonOperator):
+        for field in task._argument_fields():
+            if hasattr(task, field):
+                setattr(task, field, resolve(getattr(task, field), context))
+    return task
+def run_callback(start, channel):
+    """Something has happened: the function that waits for it is called, and nothing is kept of what it returns."""
+    code, said, kwargs = start["code"], start["callback"], start.get("kwargs") or {}
+    dag = task = None
+    if code["from"] == "dag_file":
+        dag = find_dag(start, code)
+        task = dag.task_dict.get(start["task_id"])
+        function, own = callbacks.find(dag, start["task_id"], said)
+        kwargs = spec.merge_rendered(own, kwargs) if own else kwargs
+        if isinstance(function, str):
+            module, _, name = function.rpartition(".")
+            function = find_function({"module": module, "function": name})
+    else:
+        function = find_function(code)
+    context = contexts.build(start, task, dag, channel)
+    contexts.tell(context, said)
+    contexts.enter(context)
+    callbacks.call(function, context, kwargs)
+
+
 def find_task(start, code):
-    """The task object, by importing its file again."""
+    return find_dag(start, code).get_task(start["task_id"])
+
+
+def find_dag(start, code):
+    """The DAG object, by importing its file again."""
     import os
 
     path = os.path.join(start["dags_folder"], code["file"])
@@ -87,7 +154,7 @@ def find_task(start, code):
     if dag is None:
         meant = notes.did_you_mean(start["dag_id"], known)
         raise AirflowException("%s has no DAG `%s` any more%s" % (code["file"], start["dag_id"], "; " + meant if meant else ""))
-    return dag.get_task(start["task_id"])
+    return dag
 
 
 def find_function(code):
@@ -174,25 +241,28 @@ def not_json(value, where, depth=0):
     return where, type(value).__name__
 
 
-def judge(error):
+def judge(error, what="Task"):
     """The outcome that an exception means; what went wrong goes to the log."""
     message = "%s: %s" % (type(error).__name__, error) if str(error) else type(error).__name__
     if isinstance(error, AirflowSkipException):
         logging.getLogger("airflow.task").info("Skipping: %s", error)
         return {"state": "skipped", "message": str(error)}
     if isinstance(error, AirflowRescheduleException):
-        message = "rescheduling comes with a later version of Updraft"
-        return {"state": "failed", "retryable": False, "message": message}
-    print_traceback(error)
-    if isinstance(error, AirflowFailException):
+        at = dates.instant(error.reschedule_date) if isinstance(error.reschedule_date, str) else error.reschedule_date
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=datetime.timezone.utc)
+        logging.getLogger("airflow.task").info("Rescheduling task, marking task as UP_FOR_RESCHEDULE")
+        return {"state": "rescheduled", "awaited": {"on": "look", "at": at.isoformat()}}
+    print_traceback(error, what)
+    if isinstance(error, (AirflowFailException, AirflowSensorTimeout)):
         return {"state": "failed", "retryable": False, "message": message}
     return {"state": "failed", "retryable": True, "message": message}
 
 
-def print_traceback(error):
+def print_traceback(error, what):
     """To the log, without our own frames."""
     text = problem.text_of(error, error.__traceback__)
-    logging.getLogger("airflow.task").error("Task failed with exception\n%s", text)
+    logging.getLogger("airflow.task").error("%s failed with exception\n%s", what, text)
 
 
 def log_to_stdout():

@@ -5,14 +5,17 @@ here, too: defaults are the Rust side's.
 """
 
 import datetime
+import json
 import os
 
 from . import notes
-from .model import dates
+from .model import asset as assets, callbacks, dates
 from .model.dag import NOT_GIVEN
 from .model.exceptions import AirflowException
+from .model.branching import LatestOnlyOperator
+from .model.mapped import MappedArgument, MappedOperator, expansion_spec
 from .model.operators import BashOperator, EmptyOperator
-from .model.param import DagParam, plain
+from .model.param import DagParam, Param
 from .model.xcom_arg import XComArg
 
 # Stands in JSON for a value that only Python can hold; at run time the task keeps its own.
@@ -39,9 +42,14 @@ def dag_spec(dag, path, folder):
         "fail_fast": True if dag.fail_fast else None,
         "max_consecutive_failed_dag_runs": dag.max_consecutive_failed_dag_runs,
         "is_paused_upon_creation": dag.is_paused_upon_creation,
-        "params": json_object(dag.params.dump(), "params of DAG `%s`" % dag.dag_id),
+        "params": params(dag.params, "params of DAG `%s`" % dag.dag_id),
+        "render_template_as_native_obj": True if dag.render_template_as_native_obj else None,
         "template_searchpath": [dag.template_searchpath] if isinstance(dag.template_searchpath, str)
         else [str(p) for p in dag.template_searchpath or []],
+        "task_groups": {group.group_id: group_spec(group) for group in dag.task_groups.values()},
+        "on_success": told(dag, "on_success_callback", path, folder),
+        "on_failure": told(dag, "on_failure_callback", path, folder),
+        "deadlines": deadlines(dag, path, folder),
         "tasks": [task_spec(task, path, folder) for task in dag.tasks],
         "line": dag.line,
     }
@@ -52,12 +60,30 @@ def dag_spec(dag, path, folder):
     return spec
 
 
+def group_spec(group):
+    spec = {
+        "label": group.display_name,
+        "tooltip": group.tooltip,
+        "parent": group.parent_group.group_id if group.parent_group is not None else None,
+    }
+    if group.expansion is not None:
+        spec.update(expansion_spec(group.expansion, argument))
+    return {key: value for key, value in spec.items() if value not in (None, "")}
+
+
 def task_spec(task, path, folder):
     spec = {
         "task_id": task.task_id,
         "operator_name": task.operator_name,
         "depends_on": [t.task_id for t in task.upstream_list],
-        "trigger_rule": unless(str(task.trigger_rule), "all_success"),
+        "group": task.task_group.group_id if task.task_group is not None else None,
+        "trigger_rule": None if task.is_teardown else unless(str(task.trigger_rule), "all_success"),
+        "setup": task.is_setup or None,
+        "teardown": teardown(task),
+        "depends_on_past": bool(task.depends_on_past) or None,
+        "wait_for_downstream": bool(task.wait_for_downstream) or None,
+        "ignore_first_depends_on_past": bool(task.ignore_first_depends_on_past) or None,
+        "wait_for_past_depends_before_skipping": bool(task.wait_for_past_depends_before_skipping) or None,
         "retries": task.retries,
         "retry_delay": seconds(task.retry_delay),
         "retry_exponential_backoff": task.retry_exponential_backoff or None,
@@ -66,19 +92,95 @@ def task_spec(task, path, folder):
         "pool": task.pool,
         "pool_slots": unless(task.pool_slots, 1),
         "max_active_tis_per_dag": task.max_active_tis_per_dag,
+        "max_active_tis_per_dagrun": task.max_active_tis_per_dagrun,
         "priority_weight": unless(task.priority_weight, 1),
         "weight_rule": str(task.weight_rule) if "weight_rule" in task._given else None,
         "queue": task.queue,
         "owner": str(task.owner) if "owner" in task._given and task.owner else None,
         "do_xcom_push": None if task.do_xcom_push else False,
         "doc_md": task.doc_md or task.doc,
-        "params": json_object(task.params.dump(), "params of task `%s`" % task.task_id),
+        "params": params(task.params, "params of task `%s`" % task.task_id),
+        "outlets": links(task, "outlets"),
+        "inlets": links(task, "inlets"),
         "start_date": date("start_date", own_date(task, "start_date")),
         "end_date": date("end_date", own_date(task, "end_date")),
+        "email": addresses(task.email),
+        "email_on_failure": task.email_on_failure,
+        "email_on_retry": task.email_on_retry,
         "line": task.line,
     }
     spec.update(work(task, path, folder))
+    for name in callbacks.OF_TASK:
+        # What runs in Python calls its functions itself, just before the work.
+        inside = name == "on_execute_callback" and "python" in spec
+        spec[name[: -len("_callback")]] = told(task, name, path, folder, inside)
     return given(spec)
+
+
+def addresses(email):
+    """One address, several in one text, or any collection of them."""
+    if email is None or isinstance(email, str):
+        return email or None
+    return [str(address) for address in email]
+
+
+def told(thing, name, path, folder, inside=False):
+    """The callbacks of a task or a DAG, to be found again by their places when something happens; where the task calls
+    them `inside` its own process, only those that need no Python."""
+    written = []
+    for place, function in enumerate(getattr(thing, name)):
+        native = callbacks.native_spec(function)
+        if native:
+            written.append(native)
+        if native or inside:
+            continue
+        why = callbacks.why_not(function)
+        if why:
+            notes.warn("`%s` of `%s` is not called: %s" % (name, getattr(thing, "task_id", thing.dag_id), why),
+                       place=(thing.file, thing.line))
+            continue
+        kwargs = function.rendered_arguments() if isinstance(function, callbacks.BaseNotifier) else {}
+        written.append(function_spec(callbacks.name_of(function), place, kwargs, path, folder))
+    return written
+
+
+def function_spec(name, place, kwargs, path, folder):
+    found = {"dag_file": relative_file(path, folder), "place": place, "name": name,
+             "kwargs": {str(k): argument(v) for k, v in kwargs.items()}}
+    return {"python": given(found)}
+
+
+def deadlines(dag, path, folder):
+    written = []
+    for place, alert in enumerate(dag.deadline):
+        reference = alert.reference
+        if isinstance(reference, datetime.datetime):
+            reference = reference.isoformat()
+        why = callbacks.why_not(alert.callback.callback_callable)
+        if not isinstance(reference, str):
+            why = "it is counted from the average of earlier runs, which Updraft does not follow yet"
+        if why:
+            notes.warn("a deadline of DAG `%s` has no effect: %s" % (dag.dag_id, why), place=(dag.file, dag.line))
+            continue
+        target = alert.callback.callback_callable
+        name = target if isinstance(target, str) else callbacks.name_of(target)
+        written.append(given({
+            "name": alert.name,
+            "reference": reference,
+            "interval": alert.interval.total_seconds(),
+            "callback": [function_spec(name, place, alert.callback.kwargs, path, folder)],
+        }))
+    return written
+
+
+def relative_file(path, folder):
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+
+
+def teardown(task):
+    if not task.is_teardown:
+        return None
+    return {"on_failure_fail_dagrun": True} if task.on_failure_fail_dagrun else True
 
 
 def own_date(task, name):
@@ -90,28 +192,89 @@ def own_date(task, name):
 def work(task, path, folder):
     """What the task does: natively where its class is exactly one that Rust runs."""
     if task.comes_later is None:
+        if isinstance(task, MappedOperator):
+            native = mapped_work(task)
+            if native is not None:
+                return native
         if type(task).execute is EmptyOperator.execute:
             return {"empty": True}
+        if type(task) is LatestOnlyOperator:
+            return {"latest_only": True}
         if type(task) is BashOperator and task.output_processor is None and not needs_python(task):
             return {
-                "bash": str(task.bash_command),
+                "bash": as_text(task.bash_command, task),
                 "env": None if task.env is None else {str(k): str(v) for k, v in task.env.items()},
                 "append_env": True if task.append_env else None,
                 "cwd": None if task.cwd is None else os.fspath(task.cwd),
                 "skip_on_exit_code": unless(task.skip_on_exit_code, [99]),
             }
+    native = native_work(task) if task.comes_later is None else None
+    if native is not None:
+        return native
     args, kwargs = task.rendered_arguments()
-    code = {"dag_file": os.path.relpath(os.path.realpath(path), os.path.realpath(folder))}
+    code = {"dag_file": relative_file(path, folder)}
     if args:
         code["op_args"] = [argument(a) for a in args]
     if kwargs:
         code["op_kwargs"] = {str(k): argument(v) for k, v in kwargs.items()}
-    return {"python": code}
+    work = {"python": code}
+    if isinstance(task, MappedOperator):
+        work.update(expansion_spec(task.expansion, argument))
+    return work
+
+
+def mapped_work(task):
+    """What a mapped task does where Rust runs every instance of it, or None."""
+    expansion = expansion_spec(task.expansion, argument)
+    if task.mapped_class.execute is EmptyOperator.execute:
+        return dict(expansion, empty=True)
+    written = json.dumps(expansion)
+    if task.mapped_class is not BashOperator or json.dumps(AS_WRITTEN) in written or '{"map":' in written:
+        return None
+    names = set((task.expansion.arguments or {})) | set(task.partial)
+    if task.expansion.arguments is None and "bash_command" not in task.partial:
+        names.add("bash_command")
+    partial = {k: v for k, v in task.partial.items() if k not in ("dag", "task_group")}
+    # As one of them would be, to learn what is the same for all.
+    if "bash_command" not in partial:
+        partial["bash_command"] = "-"
+    one = BashOperator(**dict(partial, task_id=task.task_id))
+    if "bash_command" not in names or one.output_processor is not None or needs_python(one):
+        return None
+    given = {
+        "bash": as_text(one.bash_command, task) if "bash_command" in task.partial else None,
+        "operator": "BashOperator",
+        "env": None if one.env is None else {str(k): str(v) for k, v in one.env.items()},
+        "append_env": True if one.append_env else None,
+        "cwd": None if one.cwd is None else os.fspath(one.cwd),
+        "skip_on_exit_code": unless(one.skip_on_exit_code, [99]),
+    }
+    return dict(given, **expansion)
+
+
+def as_text(value, task):
+    """A text argument; one that another task leaves becomes a template."""
+    return value.as_template(task.task_group) if isinstance(value, XComArg) else str(value)
+
+
+def native_work(task):
+    """The class and arguments of a task that Updraft does without Python; None for every other."""
+    from .model import native, sensors
+
+    if not isinstance(task, native.NativeOperator) or type(task).__module__ not in (native.__name__, sensors.__name__):
+        return None
+    try:
+        found = task.native_spec()
+    except native.NotNative as why:
+        task.comes_later, task.why = type(task).__name__ + " with such an argument", str(why)
+        notes.warn("task `%s` cannot run: %s" % (task.task_id, why), place=(task.file, task.line))
+        return None
+    return None if found is None else {"operator": found[0], "arguments": found[1]}
 
 
 def needs_python(task):
     """A command or an environment that is not known before the task runs, other than as a template."""
-    if isinstance(task.env, (XComArg, DagParam)) or task.output_encoding.lower().replace("_", "-") != "utf-8":
+    if isinstance(task.env, (XComArg, DagParam, MappedArgument)) or task.output_encoding.lower().replace("_", "-") != "utf-8":
         return True
     return isinstance(task.bash_command, (list, tuple))
 
@@ -187,7 +350,10 @@ def timezone(dag):
 
 
 def schedule(dag):
-    value = dag.schedule
+    return one_schedule(dag, dag.schedule)
+
+
+def one_schedule(dag, value):
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, datetime.timedelta):
@@ -213,13 +379,23 @@ def schedule(dag):
     if hasattr(value, "delta") and hasattr(value, "data_interval"):
         delta = value.delta
         return {"seconds": delta.total_seconds(), "data_interval": value.data_interval}
-    if isinstance(value, (list, tuple)) or kind.startswith(("Asset", "Dataset")):
-        notes.warn("DAG `%s` is scheduled on assets, which Updraft does not follow yet; it runs only when triggered"
-                   % dag.dag_id, place=(dag.file, dag.line))
-        return None
+    if isinstance(value, assets.AssetOrTimeSchedule):
+        return {"assets": on_assets(dag, value.assets), "timetable": one_schedule(dag, value.timetable)}
+    if isinstance(value, (list, tuple, set, assets.BaseAsset)):
+        # An empty list is no schedule.
+        return {"assets": on_assets(dag, value)} if not isinstance(value, (list, tuple, set)) or value else None
     notes.warn("the schedule of DAG `%s` is a %s, which Updraft does not know yet; it runs only when triggered"
                % (dag.dag_id, kind), place=(dag.file, dag.line))
     return None
+
+
+def on_assets(dag, value):
+    condition = assets.condition(value)
+    return json_value(condition, "the schedule of DAG `%s`" % dag.dag_id)
+
+
+def links(task, what):
+    return json_value(assets.links(getattr(task, what)), "`%s` of task `%s`" % (what, task.task_id))
 
 
 def distance(fixed, months=0, years=0):
@@ -228,8 +404,19 @@ def distance(fixed, months=0, years=0):
     return {"months": months + 12 * years, "seconds": fixed}
 
 
-def json_object(values, what):
-    return {str(k): json_value(plain(v), "%s, `%s`" % (what, k)) for k, v in values.items()}
+def params(values, what):
+    """Plain values as they are; a `Param` with its schema, in the form of a YAML file."""
+    written = {}
+    for name, value in values.written().items():
+        place = "%s, `%s`" % (what, name)
+        if isinstance(value, Param):
+            written[str(name)] = json_value(value.written(), place)
+        elif isinstance(value, dict) and ("default" in value or "schema" in value):
+            # A value that looks like a schema and is none.
+            written[str(name)] = {"default": json_value(value, place)}
+        else:
+            written[str(name)] = json_value(value, place)
+    return written
 
 
 def json_value(value, what):

@@ -12,6 +12,18 @@ NAMES = {
     "BaseOperator": "operator",
     "BashOperator": "operators", "EmptyOperator": "operators", "DummyOperator": "operators",
     "PythonOperator": "operators",
+    "HttpOperator": "native", "SimpleHttpOperator": "native", "SQLExecuteQueryOperator": "native",
+    "PostgresOperator": "native", "MySqlOperator": "native", "SqliteOperator": "native", "EmailOperator": "native",
+    "TriggerDagRunOperator": "native", "ExternalTaskMarker": "native", "fetch_all_handler": "native",
+    "fetch_one_handler": "native",
+    "BaseSensorOperator": "sensors", "PokeReturnValue": "sensors", "poke_mode_only": "sensors",
+    "FileSensor": "sensors", "HttpSensor": "sensors", "SqlSensor": "sensors", "SQLSensor": "sensors",
+    "TimeSensor": "sensors", "TimeSensorAsync": "sensors", "TimeDeltaSensor": "sensors",
+    "TimeDeltaSensorAsync": "sensors", "DateTimeSensor": "sensors", "DateTimeSensorAsync": "sensors",
+    "ExternalTaskSensor": "sensors", "PythonSensor": "sensors", "BashSensor": "sensors", "DayOfWeekSensor": "sensors",
+    "BranchPythonOperator": "branching", "ShortCircuitOperator": "branching", "BaseBranchOperator": "branching",
+    "BranchDateTimeOperator": "branching", "BranchDayOfWeekOperator": "branching", "LatestOnlyOperator": "branching",
+    "SkipMixin": "branching", "BranchMixIn": "branching",
     "task": "taskflow", "task_group": "taskflow", "setup": "taskflow", "teardown": "taskflow",
     "TaskGroup": "task_group",
     "XComArg": "xcom_arg", "PlainXComArg": "xcom_arg:XComArg",
@@ -22,6 +34,10 @@ NAMES = {
     "Variable": "store_values", "Connection": "store_values", "BaseHook": "store_values",
     "get_current_context": "context", "Context": "context",
     "AirflowException": "exceptions", "AirflowFailException": "exceptions", "AirflowSkipException": "exceptions",
+    "Asset": "asset", "Dataset": "asset", "Model": "asset", "AssetAlias": "asset", "DatasetAlias": "asset:AssetAlias",
+    "AssetAll": "asset", "AssetAny": "asset", "DatasetAll": "asset:AssetAll", "DatasetAny": "asset:AssetAny",
+    "AssetWatcher": "asset", "AssetOrTimeSchedule": "asset", "DatasetOrTimeSchedule": "asset", "Metadata": "asset",
+    "asset": "asset", "AssetEvent": "asset", "DatasetEvent": "asset:AssetEvent",
     "macros": "macros:",
     "timezone": "timezone:",
     "days_ago": "dates",
@@ -29,20 +45,21 @@ NAMES = {
     "DeltaDataIntervalTimetable": "timetables", "DeltaTriggerTimetable": "timetables", "Timetable": "timetables",
     "cached_property": "compat", "apply_defaults": "compat", "conf": "compat", "LoggingMixin": "compat",
     "version": "compat", "provide_session": "compat",
+    "SmtpNotifier": "callbacks", "send_smtp_notification": "callbacks",
+    "BaseNotifier": "callbacks", "DeadlineAlert": "callbacks", "DeadlineReference": "callbacks",
+    "AsyncCallback": "callbacks", "SyncCallback": "callbacks",
 }
 
 # Names that load, keep their place in the graph, and cannot run in this version.
 LATER = set(
-    "BranchPythonOperator ShortCircuitOperator BaseBranchOperator BranchDateTimeOperator BranchDayOfWeekOperator "
     "PythonVirtualenvOperator ExternalPythonOperator BranchExternalPythonOperator BranchPythonVirtualenvOperator "
-    "LatestOnlyOperator TriggerDagRunOperator SubDagOperator EmailOperator ExternalTaskSensor ExternalTaskMarker "
-    "FileSensor PythonSensor BashSensor TimeSensor TimeSensorAsync TimeDeltaSensor TimeDeltaSensorAsync "
-    "DateTimeSensor DateTimeSensorAsync DayOfWeekSensor BaseSensorOperator SkipMixin PokeReturnValue "
-    "Asset AssetAlias AssetAll AssetAny AssetOrTimeSchedule AssetWatcher Metadata Dataset DatasetAlias "
-    "DatasetOrTimeSchedule BaseNotifier BaseOperatorLink BaseXCom XCom ObjectStoragePath DagRun TaskInstance "
+    "SubDagOperator "
+    "BaseOperatorLink BaseXCom XCom ObjectStoragePath DagRun TaskInstance "
     "DagModel DagBag DagTag Log TaskReschedule TaskFail SlaMiss Job BaseJob RenderedTaskInstanceFields Pool "
-    "AirflowPlugin SQLSensor SqlSensor EventsTimetable MultipleCronTriggerTimetable asset "
+    "AirflowPlugin EventsTimetable MultipleCronTriggerTimetable "
     "get_parsing_context literal send_email create_session trigger_dag get_task_instance clear_task_instances "
+    "SQLColumnCheckOperator SQLTableCheckOperator SQLCheckOperator SQLValueCheckOperator SQLIntervalCheckOperator "
+    "SQLThresholdCheckOperator BranchSQLOperator BaseSQLOperator SQLInsertRowsOperator DbApiHook "
     "FSHook SubprocessHook BaseSecretsBackend BaseTrigger TriggerEvent Session".split()
 )
 
@@ -56,10 +73,13 @@ MODULES = {
         "DAG dag task task_group setup teardown TaskGroup BaseOperator BaseSensorOperator BaseHook Variable Connection "
         "Param ParamsDict XComArg Context get_current_context chain chain_linear cross_downstream Label EdgeModifier "
         "TriggerRule WeightRule TaskInstanceState DagRunState Asset AssetAlias AssetAll AssetAny AssetOrTimeSchedule "
-        "AssetWatcher Metadata BaseNotifier BaseOperatorLink BaseXCom PokeReturnValue ObjectStoragePath asset "
+        "AssetWatcher Metadata Model BaseNotifier BaseOperatorLink BaseXCom PokeReturnValue ObjectStoragePath asset "
         "get_parsing_context literal macros conf timezone CronDataIntervalTimetable CronTriggerTimetable "
-        "DeltaDataIntervalTimetable DeltaTriggerTimetable EventsTimetable MultipleCronTriggerTimetable"
+        "DeltaDataIntervalTimetable DeltaTriggerTimetable EventsTimetable MultipleCronTriggerTimetable "
+        "DeadlineAlert DeadlineReference AsyncCallback SyncCallback"
     ),
+    "airflow.sdk.definitions.deadline": "DeadlineAlert DeadlineReference AsyncCallback SyncCallback",
+    "airflow.sdk.definitions.callback": "AsyncCallback SyncCallback",
     "airflow.sdk.exceptions": _EXCEPTIONS,
     "airflow.exceptions": _EXCEPTIONS,
     "airflow.sdk.timezone": "*timezone",
@@ -79,6 +99,7 @@ MODULES = {
     "airflow.models.dagbag": "DagBag",
     "airflow.models.taskinstance": "TaskInstance Context clear_task_instances",
     "airflow.models.skipmixin": "SkipMixin",
+    "airflow.providers.standard.utils.skipmixin": "SkipMixin",
     "airflow.models.pool": "Pool",
     "airflow.models.log": "Log",
     "airflow.models.taskreschedule": "TaskReschedule",
@@ -90,11 +111,11 @@ MODULES = {
     "airflow.operators.bash": "BashOperator",
     "airflow.operators.python": (
         "PythonOperator BranchPythonOperator ShortCircuitOperator PythonVirtualenvOperator ExternalPythonOperator "
-        "BranchExternalPythonOperator BranchPythonVirtualenvOperator get_current_context task"
+        "BranchExternalPythonOperator BranchPythonVirtualenvOperator SkipMixin get_current_context task"
     ),
     "airflow.operators.empty": "EmptyOperator",
     "airflow.operators.dummy": "DummyOperator EmptyOperator",
-    "airflow.operators.branch": "BaseBranchOperator",
+    "airflow.operators.branch": "BaseBranchOperator BranchMixIn",
     "airflow.operators.datetime": "BranchDateTimeOperator",
     "airflow.operators.weekday": "BranchDayOfWeekOperator",
     "airflow.operators.latest_only": "LatestOnlyOperator",
@@ -102,7 +123,21 @@ MODULES = {
     "airflow.operators.subdag": "SubDagOperator",
     "airflow.operators.email": "EmailOperator",
     "airflow.sensors": "",
-    "airflow.sensors.base": "BaseSensorOperator PokeReturnValue",
+    "airflow.sensors.base": "BaseSensorOperator PokeReturnValue poke_mode_only",
+    "airflow.providers.http.operators.http": "HttpOperator SimpleHttpOperator",
+    "airflow.providers.http.sensors.http": "HttpSensor",
+    "airflow.providers.common.sql.operators.sql": (
+        "SQLExecuteQueryOperator SQLColumnCheckOperator SQLTableCheckOperator SQLCheckOperator SQLValueCheckOperator "
+        "SQLIntervalCheckOperator SQLThresholdCheckOperator BranchSQLOperator BaseSQLOperator SQLInsertRowsOperator"
+    ),
+    "airflow.providers.common.sql.sensors.sql": "SqlSensor",
+    "airflow.providers.common.sql.hooks.handlers": "fetch_all_handler fetch_one_handler",
+    "airflow.providers.common.sql.hooks.sql": "DbApiHook fetch_all_handler fetch_one_handler",
+    "airflow.providers.postgres.operators.postgres": "PostgresOperator",
+    "airflow.providers.mysql.operators.mysql": "MySqlOperator",
+    "airflow.providers.sqlite.operators.sqlite": "SqliteOperator",
+    "airflow.providers.smtp.operators.smtp": "EmailOperator",
+    "airflow.providers.smtp.notifications.smtp": "SmtpNotifier send_smtp_notification",
     "airflow.sensors.external_task": "ExternalTaskSensor ExternalTaskMarker",
     "airflow.sensors.filesystem": "FileSensor",
     "airflow.sensors.python": "PythonSensor",
@@ -122,8 +157,13 @@ MODULES = {
     "airflow.timetables.events": "EventsTimetable",
     "airflow.timetables.datasets": "DatasetOrTimeSchedule",
     "airflow.timetables.assets": "AssetOrTimeSchedule",
-    "airflow.datasets": "Dataset DatasetAlias",
+    "airflow.datasets": "Dataset DatasetAlias DatasetAll DatasetAny",
     "airflow.datasets.metadata": "Metadata",
+    "airflow.models.dataset": "DatasetEvent",
+    "airflow.models.asset": "AssetEvent",
+    "airflow.sdk.definitions.asset": "Asset AssetAlias AssetAll AssetAny AssetWatcher Dataset Model",
+    "airflow.sdk.definitions.asset.metadata": "Metadata",
+    "airflow.sdk.definitions.asset.decorators": "asset",
     "airflow.notifications": "",
     "airflow.notifications.basenotifier": "BaseNotifier",
     "airflow.plugins_manager": "AirflowPlugin",
@@ -184,6 +224,13 @@ ALIASES = {
     "airflow.contrib.sensors.bash_sensor": "airflow.sensors.bash",
     "airflow.contrib.sensors.weekday_sensor": "airflow.sensors.weekday",
     "airflow.sensors.date_time_async": "airflow.sensors.date_time",
+    "airflow.operators.http_operator": "airflow.providers.http.operators.http",
+    "airflow.operators.postgres_operator": "airflow.providers.postgres.operators.postgres",
+    "airflow.operators.mysql_operator": "airflow.providers.mysql.operators.mysql",
+    "airflow.operators.sqlite_operator": "airflow.providers.sqlite.operators.sqlite",
+    "airflow.sensors.http_sensor": "airflow.providers.http.sensors.http",
+    "airflow.sensors.sql_sensor": "airflow.providers.common.sql.sensors.sql",
+    "airflow.sensors.sql": "airflow.providers.common.sql.sensors.sql",
     "airflow.hooks.base_hook": "airflow.hooks.base",
     # Airflow 2
     "airflow.decorators.base": "airflow.decorators",
@@ -220,7 +267,6 @@ ALIASES = {
     "airflow.sdk.definitions.taskgroup": "airflow.utils.task_group",
     "airflow.sdk.definitions.variable": "airflow.models.variable",
     "airflow.sdk.definitions.connection": "airflow.models.connection",
-    "airflow.sdk.definitions.asset": "airflow.datasets",
     "airflow.sdk.execution_time.context": "airflow.utils.context",
 }
 
@@ -228,7 +274,6 @@ ALIASES = {
 EXTRA = {
     "airflow.operators.python_operator": "get_current_context",
     "airflow.operators.dagrun_operator": "TriggerDagRunOperator",
-    "airflow.sdk.definitions.asset": "Asset AssetAlias AssetAll AssetAny",
     "airflow.sdk.execution_time.context": "get_current_context",
 }
 
@@ -237,12 +282,12 @@ FOREIGN = ("airflow.providers.", "airflow.contrib.")
 
 # Where Airflow 1.10 and 2 kept operators of providers: their modules load the same way.
 LEGACY = {
-    "airflow.operators": "postgres_operator mysql_operator sqlite_operator mssql_operator oracle_operator hive_operator "
-    "presto_check_operator slack_operator http_operator docker_operator jdbc_operator pig_operator papermill_operator "
+    "airflow.operators": "mssql_operator oracle_operator hive_operator "
+    "presto_check_operator slack_operator docker_operator jdbc_operator pig_operator papermill_operator "
     "druid_check_operator redshift_to_s3_operator s3_to_hive_operator s3_to_redshift_operator "
     "s3_file_transform_operator mysql_to_hive hive_to_mysql generic_transfer sql sql_branch_operator check_operator "
     "google_api_to_s3_transfer gcs_to_s3",
-    "airflow.sensors": "s3_key_sensor s3_prefix_sensor http_sensor sql_sensor sql hdfs_sensor web_hdfs_sensor "
+    "airflow.sensors": "s3_key_sensor s3_prefix_sensor hdfs_sensor web_hdfs_sensor "
     "hive_partition_sensor named_hive_partition_sensor metastore_partition_sensor smart_sensor",
     "airflow.hooks": "postgres_hook mysql_hook sqlite_hook mssql_hook oracle_hook hive_hooks presto_hook slack_hook "
     "http_hook docker_hook jdbc_hook pig_hook druid_hook S3_hook hdfs_hook webhdfs_hook samba_hook dbapi_hook dbapi "

@@ -7,9 +7,14 @@ use serde_json::json;
 use super::super::Renderer;
 use super::super::tests::context;
 use super::*;
+use crate::domain::template::TemplateContext;
 
 /// Renders as a slot does: until nothing is wanted.
 fn render(template: &str) -> Result<String, String> {
+    render_in(template, false)
+}
+
+fn render_in(template: &str, xcom_of_any_task: bool) -> Result<String, String> {
     let uri = "postgres://ann:hunter2@db:5432/flows?sslmode=require";
     let connection = Connection::from_uri(uri).expect("a URI");
     let known = BTreeMap::from([
@@ -19,14 +24,16 @@ fn render(template: &str) -> Result<String, String> {
         (Wanted::Connection("db".into()), Found::Connection(Some(Box::new(connection)))),
         (xcom("a", "return_value"), Found::XCom(Some(json!({"n": 1})))),
         (xcom("b", "k"), Found::XCom(Some(json!("two")))),
+        (newest(None, false), Found::XCom(Some(json!("newest")))),
+        (newest(Some("a"), true), Found::XCom(Some(json!("prior")))),
     ]);
     let nothing = |wanted: &Wanted| match wanted {
         Wanted::Variable(_) => Found::Variable(None),
         Wanted::Connection(_) => Found::Connection(None),
-        Wanted::XCom { .. } => Found::XCom(None),
+        Wanted::XCom { .. } | Wanted::NewestXCom { .. } => Found::XCom(None),
     };
     let lookups = Lookups::default();
-    let context = context();
+    let context = TemplateContext { xcom_of_any_task, ..context() };
     loop {
         let rendered = Renderer::with_lookups(&context, lookups.clone()).render(template, "bash_command");
         let wanted = lookups.wanted();
@@ -38,6 +45,18 @@ fn render(template: &str) -> Result<String, String> {
             lookups.put(wanted, found);
         }
     }
+}
+
+fn newest(task_id: Option<&str>, prior_dates: bool) -> Wanted {
+    let task_id = task_id.map(str::to_owned);
+    Wanted::NewestXCom { task_id, key: "return_value".into(), dag_id: None, run_id: None, prior_dates }
+}
+
+#[test]
+fn who_names_no_task_means_its_own_and_in_the_second_era_any() {
+    assert_eq!(render("{{ ti.xcom_pull() }}").as_deref(), Ok("None"));
+    assert_eq!(render_in("{{ ti.xcom_pull() }} {{ ti.xcom_pull('a').n }}", true).as_deref(), Ok("newest 1"));
+    assert_eq!(render("{{ ti.xcom_pull('a', include_prior_dates=True) }}").as_deref(), Ok("prior"));
 }
 
 fn xcom(task: &str, key: &str) -> Wanted {

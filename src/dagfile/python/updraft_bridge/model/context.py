@@ -7,6 +7,17 @@ from .exceptions import AirflowException
 from .param import ParamsDict
 
 
+# Every name of the context, for code that has to know them before a task runs.
+NAMES = frozenset(
+    "dag dag_run task ti task_instance run_id params conf macros var conn map_index logical_date execution_date "
+    "data_interval_start data_interval_end inlets outlets inlet_events outlet_events triggering_asset_events "
+    "triggering_dataset_events task_reschedule_count test_mode templates_dict prev_data_interval_start_success "
+    "prev_data_interval_end_success prev_start_date_success prev_end_date_success task_instance_key_str ds ds_nodash "
+    "yesterday_ds yesterday_ds_nodash tomorrow_ds tomorrow_ds_nodash ts ts_nodash ts_nodash_with_tz next_ds "
+    "next_ds_nodash next_execution_date prev_ds prev_ds_nodash prev_execution_date".split()
+)
+
+
 class Context(dict):
     """The context as a mapping. A type of its own because authors annotate with it."""
 
@@ -23,8 +34,18 @@ def get_current_context():
     return _current[-1]
 
 
+def ask(question):
+    """Asks the scheduler, in the words of `protocol/work.rs`."""
+    return get_current_context()["ti"]._channel.ask({"type": "ask", "question": question})
+
+
 def enter(context):
     _current.append(context)
+
+
+def outlet_report():
+    """What the task said of the assets that it changed."""
+    return _current[-1]["outlet_events"].report() if _current else []
 
 
 class DagRun:
@@ -56,6 +77,7 @@ class TaskInstance:
         self.task, self.dag_run, self._channel = task, dag_run, channel
         self.dag_id, self.task_id, self.run_id = start["dag_id"], start["task_id"], start["run_id"]
         self.map_index = start.get("map_index", -1)
+        self._mapped, self._mapped_of_group = start.get("mapped"), None
         self.try_number = start.get("try_number", 1)
         self.max_tries = start.get("max_tries", 0)
         self.start_date = dates.instant(start.get("start_date"))
@@ -63,6 +85,13 @@ class TaskInstance:
         self.state = "running"
         self.hostname = start.get("hostname") or ""
         self.queue = start.get("queue") or "default"
+        self._any_task = bool(start.get("xcom_of_any_task"))
+        # Of a sensor that looked before, in another process.
+        self.waiting_since = dates.instant(start.get("waiting_since"))
+        self.reschedules = start.get("reschedules") or 0
+        self.log_url = start.get("log_url") or ""
+        self.mark_success_url = self.log_url
+        self.duration = None
 
     @property
     def execution_date(self):
@@ -86,23 +115,45 @@ class TaskInstance:
 
     def xcom_pull(self, task_ids=None, dag_id=None, key="return_value", include_prior_dates=False, *,
                   map_indexes=None, default=None, run_id=None, session=None):
-        """One value for one task id, a list for a list. Without `task_ids`: the task's own."""
+        """One value for one task id, a list for a list. Without `task_ids`: the task's own, in Airflow 2 any task's."""
         if isinstance(task_ids, (list, tuple, set)):
             return [self._pull(t, dag_id, key, include_prior_dates, map_indexes, run_id, default) for t in task_ids]
-        return self._pull(task_ids or self.task_id, dag_id, key, include_prior_dates, map_indexes, run_id, default)
+        if not task_ids and not self._any_task:
+            task_ids = self.task_id
+        return self._pull(task_ids, dag_id, key, include_prior_dates, map_indexes, run_id, default)
 
     def _pull(self, task_id, dag_id, key, include_prior_dates, map_indexes, run_id, default):
         request = {"type": "get_xcom", "task_id": task_id, "key": key}
+        if include_prior_dates or not task_id:
+            request = {"type": "get_newest_xcom", "key": key, "prior_dates": bool(include_prior_dates)}
+            if task_id:
+                request["task_id"] = task_id
         if dag_id is not None and dag_id != self.dag_id:
             request["dag_id"] = dag_id
         if run_id is not None and run_id != self.run_id:
             request["run_id"] = run_id
-        if include_prior_dates:
-            request["include_prior_dates"] = True
-        if isinstance(map_indexes, int):
+        if request["type"] == "get_newest_xcom":
+            map_indexes = None
+        if map_indexes is not None and not isinstance(map_indexes, int):
+            asked = [dict(request, map_index=int(index)) for index in map_indexes]
+            values = [self._channel.ask(one) for one in asked]
+            return [default if value is None else value for value in values]
+        if map_indexes is not None:
             request["map_index"] = map_indexes
         value = self._channel.ask(request)
         return default if value is None else value
+
+    def mapped_of_group(self, context):
+        """What the mapped group around the task gets for this map index, by name."""
+        from .xcom_arg import mapped_group
+
+        if self._mapped_of_group is None:
+            mapped = self._mapped or {}
+            group = mapped_group(getattr(self.task, "task_group", None))
+            if group is None or not mapped.get("pieces"):
+                raise AirflowException("task `%s` runs without the values of its mapped group" % self.task_id)
+            self._mapped_of_group = group.expansion.resolve(mapped["pieces"], context)
+        return self._mapped_of_group
 
     def __repr__(self):
         return "<TaskInstance: %s.%s %s>" % (self.dag_id, self.task_id, self.run_id)
@@ -136,7 +187,7 @@ class Variables:
 
 def build(start, task, dag, channel):
     """The context of an attempt, with the names of Airflow 1.10, 2 and 3."""
-    from . import macros
+    from . import asset as assets, macros
     from .compat import conf
     from .store_values import Connection
 
@@ -147,23 +198,52 @@ def build(start, task, dag, channel):
     if task is not None:
         params.update(task.params.dump())
     params.update(start.get("params") or {})
+    inlets = [assets.from_link(link) for link in start.get("inlets") or []]
+    outlets = [assets.from_link(link) for link in start.get("outlets") or []]
+    triggering = assets.TriggeringEvents(start.get("asset_events") or [])
     context = Context(
         dag=dag, dag_run=dag_run, task=task, ti=ti, task_instance=ti, run_id=dag_run.run_id, params=params, conf=conf,
         macros=macros, var=Variables(), conn=Accessor(Connection.get), map_index=ti.map_index,
         logical_date=logical, execution_date=logical,
         data_interval_start=dag_run.data_interval_start, data_interval_end=dag_run.data_interval_end,
-        inlets=[], outlets=[], test_mode=bool(start.get("test_mode")), templates_dict=None,
+        inlets=inlets, outlets=outlets, triggering_asset_events=triggering,
+        triggering_dataset_events=assets.ByUri(triggering), inlet_events=assets.InletEvents(inlets, channel),
+        outlet_events=assets.OutletEvents(outlets), task_reschedule_count=ti.reschedules,
+        test_mode=bool(start.get("test_mode")), templates_dict=None,
+        expanded_ti_count=(start.get("mapped") or {}).get("count"),
         prev_data_interval_start_success=dates.instant(start.get("prev_data_interval_start_success")),
         prev_data_interval_end_success=dates.instant(start.get("prev_data_interval_end_success")),
         prev_start_date_success=dates.instant(start.get("prev_start_date_success")),
+        prev_end_date_success=dates.instant(start.get("prev_end_date_success")),
     )
     if logical is not None:
         context.update(date_names(logical))
         context["task_instance_key_str"] = "%s__%s__%s" % (ti.dag_id, ti.task_id, context["ds_nodash"])
-        following = dates.instant(start.get("next_logical_date")) or dag_run.data_interval_end
+        following = dates.instant(start.get("next_logical_date"))
         preceding = dates.instant(start.get("previous_logical_date"))
         context.update(neighbours(following, preceding))
     return context
+
+
+def tell(context, said):
+    """What a callback may know besides what a task may."""
+    from .callbacks import exception_of
+
+    ti, dag_run = context["ti"], context["dag_run"]
+    text = said.get("exception")
+    context["exception"] = exception_of(text) if text else None
+    context["reason"] = said.get("reason")
+    missed = said.get("deadline")
+    if missed is not None:
+        context["deadline"] = {"name": missed.get("name"), "deadline_time": dates.instant(missed["due_at"])}
+    dag_run.state = said.get("run_state") or dag_run.state
+    dag_run.end_date = dates.instant(said.get("run_ended_at"))
+    if said["about"] == "task":
+        ti.state = said["state"]
+    ti.start_date, ti.end_date = dates.instant(said.get("started_at")), dates.instant(said.get("ended_at"))
+    ti.hostname = said.get("hostname") or ti.hostname
+    if ti.start_date is not None and ti.end_date is not None:
+        ti.duration = (ti.end_date - ti.start_date).total_seconds()
 
 
 def date_names(logical):

@@ -6,7 +6,7 @@ import inspect
 import os
 
 from .. import notes
-from . import stack
+from . import callbacks, stack
 from .exceptions import AirflowException, DuplicateTaskIdFound, TaskNotFound
 from .operator import ARGUMENTS, LATER, OLD_NAMES, SILENT, check_count, check_id, duration
 from .param import DagParam, ParamsDict
@@ -29,17 +29,20 @@ KNOWN = {
     "tags": None,
     "params": None,
     "dag_display_name": None,
+    "render_template_as_native_obj": None,
+    "on_success_callback": None,
+    "on_failure_callback": None,
+    "deadline": None,
 }
 SILENT_KNOWN = {
     "default_view", "orientation", "access_control", "owner_links", "full_filepath", "auto_register",
-    "jinja_environment_kwargs", "template_undefined", "render_template_as_native_obj",
+    "jinja_environment_kwargs", "template_undefined",
     "user_defined_filters", "user_defined_macros", "sla_miss_callback",
-    "rerun_with_latest_version", "disable_bundle_versioning", "deadline", "allowed_run_types", "has_on_success_callback",
+    "rerun_with_latest_version", "disable_bundle_versioning", "allowed_run_types", "has_on_success_callback",
     "has_on_failure_callback", "dag_id", "subdag",
 }
 LATER_KNOWN = {
-    "on_success_callback": "is read but not called yet",
-    "on_failure_callback": "is read but not called yet",
+    "sla_miss_callback": "is never called, as in Airflow 3: give the DAG a `deadline`",
     "user_defined_filters": "is read but templates do not know them yet",
     "user_defined_macros": "is read but templates do not know them yet",
 }
@@ -93,8 +96,12 @@ class DAG:
                 known |= {"schedule", "default_args", "description"}
                 notes.warn("DAG `%s` has no argument `%s`; it has no effect" % (dag_id, name),
                            notes.did_you_mean(name, known))
-        params.update(self.params or {})
+        given = self.params.written() if isinstance(self.params, ParamsDict) else self.params or {}
+        params.update(given)
         self.params = ParamsDict(params)
+        for name in callbacks.OF_DAG:
+            setattr(self, name, callbacks.as_list(name, getattr(self, name)))
+        self.deadline = callbacks.deadlines(self.deadline)
         self.tags = list([self.tags] if isinstance(self.tags, str) else self.tags or [])
         self.dagrun_timeout = duration("dagrun_timeout", self.dagrun_timeout)
         check_count("max_active_runs", self.max_active_runs)

@@ -7,9 +7,9 @@ import inspect
 import re
 
 from .. import notes
-from . import stack
+from . import callbacks, setup_teardown, stack
 from .edge import Edgeable
-from .exceptions import AirflowException, ComesLater, DuplicateTaskIdFound
+from .exceptions import AirflowException, DuplicateTaskIdFound
 from .param import ParamsDict
 from .words import TriggerRule, WeightRule
 
@@ -27,6 +27,8 @@ ARGUMENTS = {
     "end_date": None,
     "depends_on_past": False,
     "wait_for_downstream": False,
+    "ignore_first_depends_on_past": False,
+    "wait_for_past_depends_before_skipping": False,
     "trigger_rule": TriggerRule.ALL_SUCCESS,
     "pool": None,
     "pool_slots": 1,
@@ -44,20 +46,28 @@ ARGUMENTS = {
     "max_active_tis_per_dag": None,
     "max_active_tis_per_dagrun": None,
     "task_display_name": None,
+    "inlets": None,
+    "outlets": None,
+    "email": None,
+    "email_on_failure": None,
+    "email_on_retry": None,
+    "on_execute_callback": None,
+    "on_success_callback": None,
+    "on_failure_callback": None,
+    "on_retry_callback": None,
+    "on_skipped_callback": None,
 }
 
 # Accepted, and without effect in Updraft; nobody needs to hear about it.
 SILENT = {
-    "email", "email_on_retry", "email_on_failure", "provide_context", "resources", "run_as_user", "task_group",
-    "executor", "executor_config", "inlets", "outlets", "ui_color", "ui_fgcolor", "auto_register", "logger_name",
-    "allow_nested_operators", "map_index_template", "ignore_first_depends_on_past",
-    "wait_for_past_depends_before_skipping", "default_args", "dag", "subdag", "sla", "start_trigger_args",
-    "start_from_trigger", "is_setup", "is_teardown", "on_failure_fail_dagrun", "run_as_owner", "has_retry_policy",
+    "provide_context", "resources", "run_as_user", "task_group",
+    "executor", "executor_config", "ui_color", "ui_fgcolor", "auto_register", "logger_name",
+    "allow_nested_operators", "map_index_template", "default_args", "dag", "subdag", "sla", "start_trigger_args",
+    "start_from_trigger", "run_as_owner", "has_retry_policy",
 }
 
 # Accepted; their effect comes with a later version, and the author is told so once per file.
 LATER = {
-    "on_execute_callback", "on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback",
     "pre_execute", "post_execute",
 }
 
@@ -92,11 +102,12 @@ class OperatorMeta(abc.ABCMeta):
         finally:
             _places.pop()
         task._wire_arguments()
+        setup_teardown.note(task)
         return task
 
     @functools.lru_cache(maxsize=None)
     def _accepted_arguments(cls):
-        names = set(ARGUMENTS) | SILENT | LATER | set(OLD_NAMES)
+        names = set(ARGUMENTS) | SILENT | LATER | set(OLD_NAMES) | cls._own_arguments()
         for base in cls.__mro__:
             if "__init__" not in vars(base) or base in (BaseOperator, object):
                 continue
@@ -122,6 +133,9 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
     operator_extra_links = ()
     # Why it cannot run in this version, in words for its author; None when it can.
     comes_later = None
+    is_setup = False
+    is_teardown = False
+    on_failure_fail_dagrun = False
 
     def __init__(self, task_id=None, dag=None, task_group=None, **kwargs):
         if not isinstance(task_id, str):
@@ -153,6 +167,9 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
         for name in list(kwargs):
             if name in SILENT:
                 value = kwargs.pop(name)
+                if name == "sla" and value is not None:
+                    notes.warn("`sla` has no effect, as in Airflow 3",
+                               "give the DAG a `deadline`: it is counted for each run", once=("later", "sla"))
                 if not hasattr(type(self), name):
                     setattr(self, name, value)
             elif name in LATER:
@@ -166,6 +183,9 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
                 notes.did_you_mean(name, known),
             )
         self.params = ParamsDict(self.params)
+        self.inlets, self.outlets = as_list(self.inlets), as_list(self.outlets)
+        for name in callbacks.OF_TASK:
+            setattr(self, name, callbacks.as_list(name, getattr(self, name)))
         check_count("retries", self.retries)
         check_count("pool_slots", self.pool_slots, at_least=1)
         check_type("priority_weight", self.priority_weight, int)
@@ -175,9 +195,13 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
         self.trigger_rule = word("trigger_rule", self.trigger_rule, TriggerRule)
         if isinstance(self.weight_rule, str):
             self.weight_rule = word("weight_rule", self.weight_rule, WeightRule)
-        if self.depends_on_past or self.wait_for_downstream:
-            name = "depends_on_past" if self.depends_on_past else "wait_for_downstream"
-            notes.warn("`%s` is read but has no effect yet" % name, once=("later", name))
+        if self.wait_for_downstream:
+            self.depends_on_past = True
+
+    @classmethod
+    def _own_arguments(cls):
+        """Arguments that no signature shows."""
+        return set()
 
     # -- edges
 
@@ -255,6 +279,14 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
         fields = self.template_fields
         return [fields] if isinstance(fields, str) else list(fields)
 
+    # -- roles
+
+    def as_setup(self):
+        return setup_teardown.make_setup(self)
+
+    def as_teardown(self, *, setups=None, on_failure_fail_dagrun=None):
+        return setup_teardown.make_teardown(self, setups, on_failure_fail_dagrun)
+
     # -- running
 
     def rendered_arguments(self):
@@ -285,27 +317,19 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
     def xcom_push(self, context, key, value, execution_date=None):
         context["ti"].xcom_push(key=key, value=value)
 
-    # -- what comes later: it loads, keeps its place in the graph, and says why it cannot run
+    # -- mapping, setup and teardown
 
     @classmethod
     def partial(cls, **kwargs):
+        from .mapped import Partial
+
         return Partial(cls, kwargs)
 
-    def as_setup(self):
-        notes.warn("setup and teardown tasks are ordinary tasks for now", once=("later", "setup"))
-        return self
-
-    def as_teardown(self, *, setups=None, on_failure_fail_dagrun=None):
-        notes.warn("setup and teardown tasks are ordinary tasks for now", once=("later", "setup"))
-        if setups is not None:
-            self.set_upstream(setups)
-        return self
-
     def __enter__(self):
-        return self
+        return setup_teardown.enter([self])
 
     def __exit__(self, *exc):
-        return None
+        setup_teardown.leave()
 
     def __repr__(self):
         return "<Task(%s): %s>" % (type(self).__name__, self.task_id)
@@ -318,43 +342,15 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
         return self
 
 
-class Partial:
-    """`Operator.partial(...)`, waiting for `.expand(...)`."""
-
-    def __init__(self, cls, kwargs):
-        self.cls, self.kwargs = cls, kwargs
-
-    def expand(self, **mapped):
-        task = self.cls(**dict(self.kwargs, **mapped))
-        task.comes_later = "dynamic task mapping (`expand`)"
-        return task
-
-    def expand_kwargs(self, kwargs, strict=True):
-        from .xcom_arg import tasks_in
-
-        task = MappedLater(**self.kwargs)
-        for upstream in tasks_in(kwargs):
-            task.set_upstream(upstream)
-        return task
-
-
-class MappedLater(BaseOperator):
-    """A task whose arguments are known only at run time."""
-
-    comes_later = "dynamic task mapping (`expand_kwargs`)"
-
-    def __init__(self, **kwargs):
-        super().__init__(**{k: v for k, v in kwargs.items() if k in ARGUMENTS or k in ("task_id", "dag")})
-
-    def execute(self, context):
-        raise ComesLater(self.comes_later)
-
-
 def check_id(what, text):
     if not VALID_ID.match(text) or len(text) > 250:
         raise AirflowException(
             "expected %s to be 1 to 250 letters, digits, dashes, dots or underscores, got: %r" % (what, text[:80])
         )
+
+
+def as_list(value):
+    return [] if value is None else list(value) if isinstance(value, (list, tuple, set)) else [value]
 
 
 def check_type(what, value, kind):

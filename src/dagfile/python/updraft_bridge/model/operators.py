@@ -138,4 +138,19 @@ def call(function, args, kwargs, context):
             if name in context and name not in by_position and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
     given.update(kwargs)
+    if inspect.isgeneratorfunction(function):
+        return drain(function(*args, **given), context)
     return function(*args, **given)
+
+
+def drain(generator, context):
+    """A function that yields says something of the assets that it changes; what it returns is its value."""
+    from .asset import Metadata
+
+    while True:
+        try:
+            said = next(generator)
+        except StopIteration as end:
+            return end.value
+        if isinstance(said, Metadata):
+            context["outlet_events"].take(said)

@@ -1,21 +1,58 @@
-"""Parameters of a run, and how they look to the author's code."""
+"""Parameters of a run, and how they look to the author's code.
+
+What a value has to be is said by a JSON schema. It is checked by the Rust side: the
+defaults when the file is read, the values of a run when it is triggered.
+"""
 
 import collections.abc
+import copy
+
+
+class NotGiven:
+    """The default of a parameter that has none."""
+
+    def __repr__(self):
+        return "NOT_GIVEN"
+
+    def __bool__(self):
+        return False
+
+
+NOT_GIVEN = NotGiven()
 
 
 class Param:
-    """A default value with a JSON schema. The schema is kept; it is not checked yet."""
+    """A default value with a JSON schema: `Param(3, type="integer", minimum=1)`."""
 
-    def __init__(self, default=None, description=None, **kwargs):
+    def __init__(self, default=NOT_GIVEN, description=None, **kwargs):
         self.value = default
         self.description = description
-        self.schema = kwargs.pop("schema", kwargs)
+        self.schema = kwargs.pop("schema", None) or kwargs
 
-    def resolve(self, value=None, suppress_exception=False):
-        return self.value if value is None else value
+    @property
+    def has_value(self):
+        return self.value is not NOT_GIVEN and self.value is not None
+
+    def resolve(self, value=NOT_GIVEN, suppress_exception=False):
+        if value is not NOT_GIVEN:
+            self.value = value
+        return None if self.value is NOT_GIVEN else self.value
 
     def dump(self):
-        return {"value": self.value, "description": self.description, "schema": self.schema}
+        return {"value": self.resolve(), "description": self.description, "schema": self.schema}
+
+    def written(self):
+        """As a YAML file has it."""
+        schema = dict(self.schema)
+        if self.description is not None:
+            schema.setdefault("description", self.description)
+        written = {"schema": schema}
+        # Airflow takes None for "no default", unless the schema allows it.
+        kinds = schema.get("type")
+        allows_none = kinds is None or "null" in ([kinds] if isinstance(kinds, str) else kinds)
+        if self.value is not NOT_GIVEN and (self.value is not None or allows_none):
+            written["default"] = self.value
+        return written
 
 
 class DagParam:
@@ -25,7 +62,7 @@ class DagParam:
         self.dag, self.name, self.default = dag, name, default
 
     def resolve(self, context):
-        return context["params"].get(self.name, self.default)
+        return context["params"].get(self.name, plain(self.default))
 
     def __str__(self):
         return "{{ params.%s }}" % self.name
@@ -33,7 +70,7 @@ class DagParam:
 
 def plain(value):
     """A `Param` as its default; anything else as it is."""
-    return value.value if isinstance(value, Param) else value
+    return value.resolve() if isinstance(value, Param) else value
 
 
 class ParamsDict(collections.abc.MutableMapping):
@@ -47,6 +84,12 @@ class ParamsDict(collections.abc.MutableMapping):
         return plain(self._values[key])
 
     def __setitem__(self, key, value):
+        known = self._values.get(key)
+        if isinstance(known, Param) and not isinstance(value, Param):
+            # A new value of a parameter keeps its schema.
+            known, value = copy.copy(known), value
+            known.value = value
+            value = known
         self._values[key] = value
 
     def __delitem__(self, key):
@@ -61,5 +104,17 @@ class ParamsDict(collections.abc.MutableMapping):
     def __repr__(self):
         return repr(self.dump())
 
+    def get_param(self, key):
+        value = self._values[key]
+        return value if isinstance(value, Param) else Param(value)
+
+    def validate(self):
+        return self.dump()
+
+    def written(self):
+        """The values with their schemas, as the author gave them."""
+        return dict(self._values)
+
     def dump(self):
-        return {key: plain(value) for key, value in self._values.items()}
+        return {key: plain(value) for key, value in self._values.items()
+                if not (isinstance(value, Param) and value.value is NOT_GIVEN)}

@@ -7,7 +7,7 @@ import json
 import os
 import urllib.parse
 
-from .exceptions import AirflowNotFoundException
+from .exceptions import AirflowException, AirflowNotFoundException
 
 NOT_GIVEN = object()
 
@@ -18,6 +18,12 @@ _channel = None
 def use_channel(channel):
     global _channel
     _channel = channel
+
+
+def channel(what):
+    if _channel is None:
+        raise AirflowException("%s works only while a task runs, not while its DAG file is loaded" % what)
+    return _channel
 
 
 def from_environment(kind, name):
@@ -56,15 +62,34 @@ class Variable:
 
     @classmethod
     def setdefault(cls, key, default, description=None, deserialize_json=False):
-        return cls.get(key, default_var=default, deserialize_json=deserialize_json)
+        known = cls.get(key, default_var=None, deserialize_json=deserialize_json)
+        if known is not None:
+            return known
+        if default is None:
+            raise ValueError("the default of variable `%s` has to be set" % key)
+        cls.set(key, default, description=description, serialize_json=deserialize_json)
+        return default
 
     @classmethod
-    def set(cls, key, value, description=None, serialize_json=False):
-        raise NotImplementedError("Variable.set(%r) comes with a later version of Updraft" % key)
+    def set(cls, key, value, description=None, serialize_json=False, session=None):
+        """Keeps it, encrypted; while a task runs only, because nobody is there to keep it before."""
+        text = json.dumps(value, indent=2) if serialize_json else str(value)
+        request = {"type": "set_variable", "key": key, "value": text}
+        if description is not None:
+            request["description"] = description
+        channel("Variable.set(%r)" % key).ask(request)
 
     @classmethod
-    def delete(cls, key):
-        raise NotImplementedError("Variable.delete(%r) comes with a later version of Updraft" % key)
+    def update(cls, key, value, serialize_json=False, session=None):
+        """The same for a variable that exists."""
+        if channel("Variable.update(%r)" % key).ask({"type": "get_variable", "key": key}) is None:
+            raise KeyError("variable `%s` does not exist: set it with Variable.set" % key)
+        cls.set(key, value, serialize_json=serialize_json)
+
+    @classmethod
+    def delete(cls, key, session=None):
+        """How many there were: 1 or 0."""
+        return int(bool(channel("Variable.delete(%r)" % key).ask({"type": "delete_variable", "key": key})))
 
 
 class Connection:

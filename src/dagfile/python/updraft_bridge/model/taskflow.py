@@ -4,9 +4,10 @@ import functools
 import inspect
 
 from .. import notes
-from . import stack
-from .exceptions import ComesLater
+from . import setup_teardown, stack
+from .mapped import MappedArgument, MappedOperator, by_argument, by_kwargs
 from .operator import BaseOperator
+from .branching import BranchPythonOperator, ShortCircuitOperator
 from .operators import PythonOperator
 from .task_group import TaskGroup
 from .xcom_arg import XComArg
@@ -27,11 +28,33 @@ class DecoratedOperator(PythonOperator):
         super().__init__(show_return_value_in_logs=kwargs.pop("show_return_value_in_logs", True), **kwargs)
 
 
+class BranchDecorated(DecoratedOperator, BranchPythonOperator):
+    """`@task.branch`."""
+
+
+class ShortCircuitDecorated(DecoratedOperator, ShortCircuitOperator):
+    """`@task.short_circuit`."""
+
+
+CLASSES = {"python": DecoratedOperator, "branch": BranchDecorated, "short_circuit": ShortCircuitDecorated}
+
+
+def class_of(kind):
+    if kind == "sensor":
+        # Most files have none, and need not load what sensors need.
+        from .sensors import DecoratedSensor
+
+        return DecoratedSensor
+    return CLASSES.get(kind, DecoratedOperator)
+
+
 class TaskFunction:
     """A function decorated with `@task`; a call inside a DAG makes a task and gives its output."""
 
     def __init__(self, function, kind, arguments):
         self.function, self.kind, self.arguments = function, kind, arguments
+        # What `@setup` and `@teardown` make of its tasks.
+        self.role = None
         functools.update_wrapper(self, function)
 
     def __call__(self, *args, **kwargs):
@@ -39,6 +62,14 @@ class TaskFunction:
 
     def _make(self, args, kwargs):
         self._check_call(args, kwargs)
+        task = class_of(self.kind)(
+            kind=self.kind, python_callable=self.function, op_args=list(args), op_kwargs=kwargs, **self._arguments()
+        )
+        self._mark_later(task)
+        return task
+
+    def _arguments(self):
+        """The arguments of the task that a call makes, its id among them."""
         arguments = dict(self.arguments)
         dag = arguments.get("dag") or stack.current_dag()
         group = arguments.get("task_group") or (stack.current_group(dag) if dag else None)
@@ -47,13 +78,14 @@ class TaskFunction:
             arguments["multiple_outputs"] = returns_mapping(self.function)
         if arguments.get("doc_md") is None and self.function.__doc__:
             arguments["doc_md"] = inspect.cleandoc(self.function.__doc__)
-        task = DecoratedOperator(
-            kind=self.kind, task_id=unique_id(wanted, dag, group), python_callable=self.function,
-            op_args=list(args), op_kwargs=kwargs, **arguments
-        )
-        if self.kind not in ("python", "setup", "teardown"):
+        arguments["task_id"] = unique_id(wanted, dag, group)
+        return arguments
+
+    def _mark_later(self, task):
+        if self.kind not in CLASSES and self.kind != "sensor":
             task.comes_later = "@task.%s" % self.kind
-        return task
+        if self.role is not None:
+            self.role(task)
 
     def _check_call(self, args, kwargs):
         """A wrong call is best said where it is written, not when the task runs."""
@@ -62,7 +94,12 @@ class TaskFunction:
         signature.bind_partial(*args, **kwargs)
 
     def override(self, **arguments):
-        return TaskFunction(self.function, self.kind, dict(self.arguments, **arguments))
+        return self._again(arguments)
+
+    def _again(self, arguments):
+        other = TaskFunction(self.function, self.kind, dict(self.arguments, **arguments))
+        other.role = self.role
+        return other
 
     def partial(self, **kwargs):
         return PartialFunction(self, kwargs)
@@ -81,17 +118,23 @@ class PartialFunction:
         self.task_function, self.kwargs = task_function, kwargs
 
     def expand(self, **mapped):
-        return self._later(dict(self.kwargs, **mapped), "dynamic task mapping (`expand`)")
+        return self._mapped(by_argument("expand() of `%s`" % self._name, mapped), mapped)
 
     def expand_kwargs(self, kwargs, strict=True):
-        task = self._later(dict(self.kwargs), "dynamic task mapping (`expand_kwargs`)").operator
-        for upstream in [kwargs] if isinstance(kwargs, XComArg) else []:
-            task.set_upstream(upstream)
-        return task.output
+        return self._mapped(by_kwargs("expand_kwargs() of `%s`" % self._name, kwargs), {})
 
-    def _later(self, kwargs, what):
-        task = self.task_function._make((), kwargs)
-        task.comes_later = what
+    @property
+    def _name(self):
+        return self.task_function.function.__name__
+
+    def _mapped(self, expansion, mapped):
+        self.task_function._check_call((), dict(self.kwargs, **mapped))
+        arguments = self.task_function._arguments()
+        kwargs = dict(arguments, kind=self.task_function.kind, python_callable=self.task_function.function,
+                      op_kwargs=dict(self.kwargs))
+        mapped_class = class_of(self.task_function.kind)
+        task = MappedOperator.make(mapped_class, kwargs, expansion, into_op_kwargs=True)
+        self.task_function._mark_later(task)
         return task.output
 
 
@@ -133,7 +176,7 @@ class TaskDecorator:
         if function is None:
             return lambda f: self(f, **arguments)
         if isinstance(function, TaskFunction):
-            return TaskFunction(function.function, function.kind, dict(function.arguments, **arguments))
+            return function._again(arguments)
         if not callable(function):
             raise TypeError("@task takes only keyword arguments, got: %r" % (function,))
         python_callable = arguments.pop("python_callable", None)
@@ -152,14 +195,22 @@ task = TaskDecorator()
 
 
 def setup(function=None, **arguments):
-    notes.warn("setup and teardown tasks are ordinary tasks for now", once=("later", "setup"))
-    return task(function, **arguments)
+    """`@setup`: the function's tasks are setups."""
+    return with_role(function, arguments, setup_teardown.make_setup)
 
 
-def teardown(function=None, **arguments):
-    arguments.pop("setups", None)
-    arguments.pop("on_failure_fail_dagrun", None)
-    return setup(function, **arguments)
+def teardown(function=None, *, setups=None, on_failure_fail_dagrun=False, **arguments):
+    """`@teardown`: the function's tasks are teardowns."""
+    return with_role(function, arguments, functools.partial(
+        setup_teardown.make_teardown, setups=setups, on_failure_fail_dagrun=on_failure_fail_dagrun))
+
+
+def with_role(function, arguments, role):
+    if function is None:
+        return lambda f: with_role(f, arguments, role)
+    made = task(function, **arguments)
+    made.role = role
+    return made
 
 
 def task_group(group_id=None, **arguments):
@@ -168,25 +219,57 @@ def task_group(group_id=None, **arguments):
     def decorate(function):
         @functools.wraps(function)
         def factory(*args, **kwargs):
-            dag = stack.current_dag()
-            wanted = arguments.get("group_id") or (group_id if isinstance(group_id, str) else function.__name__)
-            rest = {k: v for k, v in arguments.items() if k != "group_id"}
-            label, n = wanted, 0
-            parent = stack.current_group(dag) if dag else None
-            while dag is not None and (parent.child_id(label) if parent else label) in dag.task_groups:
-                n += 1
-                label = "%s__%d" % (wanted, n)
-            with TaskGroup(label, **rest) as group:
+            with make_group(function, group_id, arguments) as group:
                 result = function(*args, **kwargs)
             return result if isinstance(result, (XComArg, BaseOperator)) else group
 
-        def later(*args, **kwargs):
-            raise ComesLater("a task group cannot be expanded yet")
-
-        factory.expand = factory.expand_kwargs = factory.partial = later
+        factory.partial = lambda **kwargs: PartialGroup(function, group_id, arguments, kwargs)
+        factory.expand = lambda **mapped: factory.partial().expand(**mapped)
+        factory.expand_kwargs = lambda kwargs: factory.partial().expand_kwargs(kwargs)
+        factory.override = lambda **more: task_group(**dict(arguments, **more))(function)
         return factory
 
     if callable(group_id):
         function, group_id = group_id, None
         return decorate(function)
     return decorate
+
+
+def make_group(function, group_id, arguments, expansion=None):
+    """The group of one call: its name is the function's, with a number where it is called again."""
+    dag = stack.current_dag()
+    wanted = arguments.get("group_id") or (group_id if isinstance(group_id, str) else function.__name__)
+    rest = {k: v for k, v in arguments.items() if k != "group_id"}
+    if not rest.get("tooltip") and function.__doc__:
+        rest["tooltip"] = inspect.cleandoc(function.__doc__)
+    label, n = wanted, 0
+    parent = stack.current_group(dag) if dag else None
+    while dag is not None and (parent.child_id(label) if parent else label) in dag.task_groups:
+        n += 1
+        label = "%s__%d" % (wanted, n)
+    return TaskGroup(label, expansion=expansion, **rest)
+
+
+class PartialGroup:
+    """`group.partial(...)`, waiting for `.expand(...)`."""
+
+    def __init__(self, function, group_id, arguments, kwargs):
+        self.function, self.group_id, self.arguments, self.kwargs = function, group_id, arguments, kwargs
+
+    def expand(self, **mapped):
+        expansion = by_argument("expand() of group `%s`" % self.function.__name__, mapped)
+        return self._make(expansion, list(mapped))
+
+    def expand_kwargs(self, kwargs):
+        expansion = by_kwargs("expand_kwargs() of group `%s`" % self.function.__name__, kwargs)
+        parameters = inspect.signature(self.function).parameters.values()
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        return self._make(expansion, [name for name in names if name not in self.kwargs])
+
+    def _make(self, expansion, names):
+        with make_group(self.function, self.group_id, self.arguments, expansion) as group:
+            values = {name: MappedArgument(group, name) for name in names}
+            result = self.function(**dict(self.kwargs, **values))
+        for upstream in expansion.tasks():
+            group.set_upstream(upstream)
+        return result if isinstance(result, (XComArg, BaseOperator)) else group

@@ -1,0 +1,88 @@
+//! What a running task asks the scheduler to do: runs of other DAGs, in the task's name.
+//!
+//! The wish becomes a control like any user's, so that it is decided, committed and answered in the same place.
+
+use crate::domain::ids::{Claim, DagId, RunId};
+use crate::domain::time::Time;
+use crate::protocol::control::{Clear, Control, Refused, Reply, Trigger, TriggeredBy};
+use crate::protocol::selection::Selection;
+use crate::protocol::work::{Answer, TriggerDagRunRequest};
+
+use super::core::{Core, Effect, Ticket};
+
+impl Core {
+    /// A run of another DAG.
+    pub(super) fn on_trigger_asked(&mut self, claim: Claim, seq: u64, request: TriggerDagRunRequest) {
+        match self.trigger_of(request) {
+            Ok(trigger) => self.errand(claim, seq, Control::Trigger(trigger)),
+            Err(why) => self.answer(claim, seq, Answer::Refused { why }),
+        }
+    }
+
+    fn trigger_of(&self, request: TriggerDagRunRequest) -> Result<Trigger, String> {
+        let dag = DagId::new(&request.dag_id).map_err(|invalid| invalid.to_string())?;
+        if request.fail_when_paused && self.dags.get(&dag).is_some_and(|dag| dag.row.is_paused) {
+            return Err(format!("Dag {dag} is paused"));
+        }
+        let run_id = request.run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose();
+        Ok(Trigger {
+            dag,
+            run_id: run_id.map_err(|invalid| invalid.to_string())?,
+            logical_date: request.logical_date,
+            conf: request.conf,
+            note: request.note,
+            by: TriggeredBy::Operator,
+            user: None,
+        })
+    }
+
+    /// All of a run again.
+    pub(super) fn on_clear_asked(&mut self, claim: Claim, seq: u64, dag: String, run: String) {
+        let names = DagId::new(dag).map_err(|invalid| invalid.to_string());
+        let names = names.and_then(|dag| Ok((dag, RunId::new(run).map_err(|invalid| invalid.to_string())?)));
+        match names {
+            Ok((dag, run)) => {
+                let clear = Clear {
+                    selection: Selection::whole_run(dag, run),
+                    only_failed: false,
+                    only_running: false,
+                    reset_runs: true,
+                    dry_run: false,
+                };
+                self.errand(claim, seq, Control::Clear(clear));
+            }
+            Err(why) => self.answer(claim, seq, Answer::Refused { why }),
+        }
+    }
+
+    fn errand(&mut self, claim: Claim, seq: u64, control: Control) {
+        self.effect(Effect::Errand { ticket: Ticket::Task { claim, seq }, control });
+    }
+
+    /// A task hears what became of its errand as it hears any answer.
+    pub(super) fn answer_errand(&mut self, claim: Claim, seq: u64, reply: Reply) {
+        let answer = match reply {
+            Reply::Triggered(run) => triggered(run.run_id, run.logical_date),
+            Reply::Refused { why: Refused::RunExists { run_id, .. } | Refused::LogicalDateTaken { run_id, .. } } => {
+                Answer::RunExists { run_id: run_id.to_string() }
+            }
+            Reply::Refused { why } => Answer::Refused { why: why.to_string() },
+            Reply::Touched { .. }
+            | Reply::Paused { .. }
+            | Reply::PoolSet { .. }
+            | Reply::PoolDeleted { .. }
+            | Reply::RunMarked { .. }
+            | Reply::BackfillCreated(_)
+            | Reply::BackfillChanged { .. }
+            | Reply::DagDeleted { .. }
+            | Reply::Cleaned { .. }
+            | Reply::Explained { .. }
+            | Reply::DagExplained { .. } => Answer::Stored,
+        };
+        self.answer(claim, seq, answer);
+    }
+}
+
+fn triggered(run_id: RunId, logical_date: Option<Time>) -> Answer {
+    Answer::Triggered { run_id: run_id.to_string(), logical_date }
+}
