@@ -103,7 +103,10 @@ impl Handler<Told<ToExecutor>> for Executor {
             | ToWorker::Values { .. }
             | ToWorker::Notify { .. }
             | ToWorker::Fenced { .. }
-            | ToWorker::Resize { .. }) => self.worker.say(about_work),
+            | ToWorker::Resize { .. }
+            | ToWorker::Queues { .. }
+            | ToWorker::Welcome { .. }
+            | ToWorker::Probe) => self.worker.say(about_work),
         }
     }
 }

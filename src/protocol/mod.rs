@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod event;
 pub mod execution;
 pub mod explanation;
+pub mod letter;
 pub mod selection;
 pub mod status;
 pub mod task_channel;

@@ -76,6 +76,18 @@ pub enum ToWorker {
     Resize {
         slots: u32,
     },
+    /// Where the worker takes its work from now on: more queues, fewer queues.
+    Queues {
+        add: Vec<QueueName>,
+        remove: Vec<QueueName>,
+    },
+    /// The answer to `Online` and to a beat after a takeover: the leader knows this incarnation. Only over a broker.
+    Welcome {
+        epoch: Epoch,
+        times: LeaseTimes,
+    },
+    /// Beat at once: the leader has reason to ask.
+    Probe,
 }
 
 /// What a worker says.
@@ -89,6 +101,9 @@ pub enum FromWorker {
         attempt: AttemptId,
         dispatch: Dispatch,
         claim: Claim,
+        /// The broker gave the task to somebody before. A reason to look after that one, and a proof of nothing (L6).
+        #[serde(default)]
+        redelivered: bool,
     },
     /// For display; never decides.
     Started {
@@ -118,6 +133,42 @@ pub enum FromWorker {
         worker: WorkerId,
         incarnation: Incarnation,
     },
+    /// The companion's word after its worker died: everything of this incarnation is killed and gone, and these are the
+    /// reports that its journal still held (W7).
+    Obituary {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        unsettled: Vec<Report>,
+    },
+}
+
+/// The durations on which safety rests (PROTOCOL §8, N1): the leader says its own, a worker whose own are not at most as
+/// long refuses to work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeaseTimes {
+    #[serde(with = "seconds")]
+    pub fence_after: Duration,
+    #[serde(with = "seconds")]
+    pub kill_grace: Duration,
+    #[serde(with = "seconds")]
+    pub spawn_slack: Duration,
+    #[serde(with = "seconds")]
+    pub worker_lost_after: Duration,
+}
+
+/// What a worker is, as far as it may change while it lives. Said at first and with every beat.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// 0 is without limit.
+    pub slots: u32,
+    pub free_slots: u32,
+    pub queues: Vec<QueueName>,
+    /// It takes nothing more and will leave.
+    #[serde(default)]
+    pub draining: bool,
+    /// Of the machine, over the last minute, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
 }
 
 /// A worker's first word in each life.
@@ -127,8 +178,13 @@ pub struct Online {
     pub incarnation: Incarnation,
     /// `name@host`, for people.
     pub name: String,
-    pub slots: u32,
-    pub queues: Vec<QueueName>,
+    pub standing: Standing,
+    /// Of its program, for people.
+    #[serde(default)]
+    pub version: String,
+    /// The newest version of the messages that it understands (PROTOCOL §11).
+    #[serde(default)]
+    pub understands: u16,
     /// Outcomes of earlier lives that were not settled; loss and outcome cannot overtake each other.
     pub unsettled: Vec<Report>,
 }
@@ -143,7 +199,7 @@ pub struct Beat {
     pub highest_n: i64,
     /// Claims held: asked for, granted, running, or ended and unsettled.
     pub held: Vec<(AttemptId, Claim)>,
-    pub free_slots: u32,
+    pub standing: Standing,
 }
 
 /// How an attempt ended, from the worker that owned it.

@@ -1,7 +1,7 @@
 //! What workers say, and what they are answered (PROTOCOL §5). Every report is settled (L10).
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Refusal, Verdict, Wish};
-use crate::domain::ids::{AttemptId, Claim, NotificationId, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, Incarnation, NotificationId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 use crate::protocol::work::{Answer, Beat, FromWorker, Online, Question, Report, ToWorker};
@@ -14,7 +14,7 @@ impl Core {
     pub(super) fn on_worker(&mut self, now: Time, message: FromWorker) {
         match message {
             FromWorker::Online(online) => self.on_online(now, online),
-            FromWorker::Claimed { attempt, claim, dispatch: _ } => self.on_claimed(now, attempt, claim),
+            FromWorker::Claimed { attempt, claim, dispatch: _, redelivered: _ } => self.on_claimed(now, attempt, claim),
             // It was told as running when it was granted; its process id and time come with the report.
             FromWorker::Started { .. } => {}
             FromWorker::Finish(report) => {
@@ -31,6 +31,9 @@ impl Core {
                 if self.workers.get(&worker).is_some_and(|known| known.row.incarnation == incarnation) {
                     self.on_offline(now, worker);
                 }
+            }
+            FromWorker::Obituary { worker, incarnation, unsettled } => {
+                self.on_obituary(now, worker, incarnation, &unsettled);
             }
         }
     }
@@ -58,7 +61,7 @@ impl Core {
             seen_at: now,
         };
         self.write(Write::Worker(row.clone()));
-        let slots = Limit::from_zero_unlimited(online.slots);
+        let slots = Limit::from_zero_unlimited(online.standing.slots);
         let state = self.workers.entry(online.worker).or_insert_with(|| WorkerState {
             row: row.clone(),
             slots,
@@ -69,8 +72,22 @@ impl Core {
         if state.row.incarnation != row.incarnation {
             state.last_n = 0;
         }
-        (state.row, state.slots, state.queues) = (row, slots, online.queues);
+        (state.row, state.slots, state.queues) = (row, slots, online.standing.queues);
         self.take_back_notifications(online.worker, Some(online.incarnation));
+    }
+
+    /// The same, by the word of its companion (L6b): whatever its incarnation owned and does not report is lost.
+    fn on_obituary(&mut self, now: Time, worker: WorkerId, incarnation: Incarnation, unsettled: &[Report]) {
+        let settled: Vec<_> = unsettled.iter().map(|report| (report.claim, self.on_report(now, report))).collect();
+        self.settle_reports(worker, settled);
+        let Some(state) = self.workers.get_mut(&worker).filter(|state| state.row.incarnation == incarnation) else {
+            return;
+        };
+        state.row.online = false;
+        let row = state.row.clone();
+        self.write(Write::Worker(row));
+        self.lose_all(now, worker);
+        self.take_back_notifications(worker, None);
     }
 
     fn lose_all(&mut self, now: Time, worker: WorkerId) {

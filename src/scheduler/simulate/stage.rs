@@ -14,7 +14,7 @@ use crate::domain::run::DataInterval;
 use crate::domain::schedule::Bounds;
 use crate::domain::time::{Time, after, to_micros};
 use crate::protocol::control::{Control, Trigger, TriggeredBy};
-use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
+use crate::protocol::work::{FromWorker, Online, Report, Standing, TaskMessage, ToWorker};
 use crate::scheduler::core::{Core, Effect, Grant, History, Ids, Input, KnownPast, LookBack, Settings, Ticket};
 use crate::scheduler::restore::Unfinished;
 use crate::store::write::{DagRow, Write};
@@ -109,8 +109,13 @@ impl Stage {
             worker: WORKER,
             incarnation: Incarnation(1),
             name: "simulated".to_owned(),
-            slots: scenario.slots.into(),
-            queues: vec![QueueName::default_queue()],
+            standing: Standing {
+                slots: scenario.slots.into(),
+                queues: vec![QueueName::default_queue()],
+                ..Standing::default()
+            },
+            version: String::new(),
+            understands: 1,
             unsettled: Vec::new(),
         };
         writes.extend(self.apply(Input::Worker(FromWorker::Online(online))));

@@ -37,7 +37,7 @@ use crate::domain::wait::{Awaited, AwaitedRun};
 use crate::protocol::control::{Clean, Clear, Control, HistoryTable, Pool, Trigger, TriggeredBy};
 use crate::protocol::event::Change;
 use crate::protocol::selection::Selection;
-use crate::protocol::work::{Beat, FromWorker, Online, Report, TaskMessage, ToWorker};
+use crate::protocol::work::{Beat, FromWorker, Online, Report, Standing, TaskMessage, ToWorker};
 use crate::scheduler::TaskRef;
 use crate::scheduler::core::{
     Core, Effect, FileChange, Grant, History, Ids, Input, Inquiry, LookBack, Settings, Ticket,
@@ -179,8 +179,9 @@ impl Storm {
             worker: worker.id,
             incarnation: worker.incarnation,
             name: format!("w{at}"),
-            slots: 0,
-            queues: vec![QueueName::default_queue()],
+            standing: Standing { queues: vec![QueueName::default_queue()], ..Standing::default() },
+            version: String::new(),
+            understands: 1,
             unsettled: worker.journal.clone(),
         };
         self.mail.push(Mail::Scheduler(FromWorker::Online(online)));
@@ -332,7 +333,7 @@ impl Storm {
                 let claim = Claim { worker: worker.id, incarnation: worker.incarnation, n: worker.next_n };
                 let (attempt, dispatch) = (task.attempt, task.dispatch);
                 worker.slots.insert(claim, Slot::Claiming(task));
-                self.mail.push(Mail::Scheduler(FromWorker::Claimed { attempt, dispatch, claim }));
+                self.mail.push(Mail::Scheduler(FromWorker::Claimed { attempt, dispatch, claim, redelivered: false }));
             }
             ToWorker::Granted { claim, attempt, .. } => {
                 // W1: an answer for a claim that is not held is given back.
@@ -371,7 +372,12 @@ impl Storm {
                 }
             }
             ToWorker::Notify { id, .. } => self.carry_out(at, id),
-            ToWorker::Values { .. } | ToWorker::Drain { .. } | ToWorker::Resize { .. } => {}
+            ToWorker::Values { .. }
+            | ToWorker::Drain { .. }
+            | ToWorker::Resize { .. }
+            | ToWorker::Queues { .. }
+            | ToWorker::Welcome { .. }
+            | ToWorker::Probe => {}
         }
     }
 
@@ -662,7 +668,7 @@ impl Storm {
                 seq: u64::from(self.step),
                 highest_n: worker.next_n,
                 held: held.chain(ended).collect(),
-                free_slots: 1,
+                standing: Standing { free_slots: 1, ..Standing::default() },
             })));
             for report in &worker.journal {
                 self.mail.push(Mail::Scheduler(FromWorker::Finish(report.clone())));
@@ -670,7 +676,12 @@ impl Storm {
             for (claim, slot) in &worker.slots {
                 if let Slot::Claiming(task) = slot {
                     let (attempt, dispatch) = (task.attempt, task.dispatch);
-                    self.mail.push(Mail::Scheduler(FromWorker::Claimed { attempt, dispatch, claim: *claim }));
+                    self.mail.push(Mail::Scheduler(FromWorker::Claimed {
+                        attempt,
+                        dispatch,
+                        claim: *claim,
+                        redelivered: false,
+                    }));
                 }
             }
         }

@@ -14,7 +14,7 @@ use crate::domain::state::{RunState, TaskState};
 use crate::protocol::control::{Clear, Control, Pool, Refused, Reply};
 use crate::protocol::explanation::{DagExplanation, Explanation};
 use crate::protocol::selection::Selection;
-use crate::protocol::work::{FromWorker, Online};
+use crate::protocol::work::{FromWorker, Online, Standing};
 use crate::scheduler::core::Settings;
 
 fn name(text: &str) -> PoolName {
@@ -60,8 +60,9 @@ impl World {
             worker: self.worker,
             incarnation: self.incarnation,
             name: "local".to_owned(),
-            slots,
-            queues: vec![QueueName::default_queue()],
+            standing: Standing { slots, queues: vec![QueueName::default_queue()], ..Standing::default() },
+            version: String::new(),
+            understands: 1,
             unsettled: Vec::new(),
         }));
     }

@@ -28,7 +28,7 @@ use crate::domain::trigger::TriggerRule;
 use crate::domain::wait::{Awaited, Seen};
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
 use crate::protocol::selection::Selection;
-use crate::protocol::work::{Answer, FromWorker, Notified, Online, Report, TaskMessage, ToWorker};
+use crate::protocol::work::{Answer, FromWorker, Notified, Online, Report, Standing, TaskMessage, ToWorker};
 use crate::scheduler::core::{
     Core, Effect, FileChange, Grant, History, Ids, Input, Inquiry, KnownPast, KnownRun, LookBack, Notifications,
     PreviousRun, Settings, Stands, Ticket,
@@ -569,8 +569,9 @@ impl World {
             worker: self.worker,
             incarnation: self.incarnation,
             name: "local".to_owned(),
-            slots: 0,
-            queues: vec![QueueName::default_queue()],
+            standing: Standing { queues: vec![QueueName::default_queue()], ..Standing::default() },
+            version: String::new(),
+            understands: 1,
             unsettled,
         };
         self.tell(FromWorker::Online(online));

@@ -26,7 +26,8 @@ use crate::actor::gate::{Entrance, Gate, GateControl, Permit};
 use crate::actor::told::{Outlet, Told, tell};
 use crate::domain::ids::{AttemptId, Claim, Dispatch, Incarnation, WorkerId};
 use crate::domain::limit::Limit;
-use crate::protocol::work::{FromWorker, Online, Report, TaskMessage, ToWorker};
+use crate::protocol::envelope;
+use crate::protocol::work::{FromWorker, Online, Report, Standing, TaskMessage, ToWorker};
 use crate::worker::begin::{self, WorkerError};
 use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
 use crate::worker::companion::ProcessId;
@@ -193,8 +194,13 @@ impl Worker {
             worker: self.journal.worker(),
             incarnation: self.journal.incarnation(),
             name: self.settings.name.clone(),
-            slots: self.slots.into(),
-            queues: self.settings.queues.clone(),
+            standing: Standing {
+                slots: self.slots.into(),
+                queues: self.settings.queues.clone(),
+                ..Standing::default()
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            understands: envelope::VERSION,
             unsettled,
         }));
         self.tick_if_needed(ctx);
@@ -263,7 +269,7 @@ impl Worker {
         match action {
             A::AskClaim => {
                 let (attempt, dispatch) = (held.attempt, held.dispatch);
-                self.said.say(FromWorker::Claimed { attempt, dispatch, claim });
+                self.said.say(FromWorker::Claimed { attempt, dispatch, claim, redelivered: false });
             }
             A::Spawn => self.launch(claim, ctx),
             A::Release => {
@@ -427,6 +433,8 @@ impl Worker {
                     self.gate.resize(at_most(self.slots));
                 }
             }
+            // In one process there is one queue, no lease and nobody who doubts it.
+            ToWorker::Queues { .. } | ToWorker::Welcome { .. } | ToWorker::Probe => {}
         }
     }
 

@@ -178,6 +178,7 @@ impl World {
                 | FromWorker::Released { .. }
                 | FromWorker::Beat(_)
                 | FromWorker::Notified(_)
+                | FromWorker::Obituary { .. }
                 | FromWorker::Asked { .. } => {}
             }
         }
