@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use updraft::config::{self, Environment, Settings};
@@ -35,9 +35,31 @@ const LOOK_CLOSELY: Duration = Duration::from_millis(1);
 
 /// A home on the disk of the build folder: a memory file system would make every commit look free.
 pub struct Home {
-    folder: TempDir,
+    folder: PathBuf,
     variables: BTreeMap<&'static str, String>,
     runtime: Rc<Runtime>,
+}
+
+/// All homes of this run, removed when it ends and not before: ext4 passes over inodes that were deleted in the last
+/// minutes one by one when it makes a new file, and with the homes of a few rounds gone that was measured to take more
+/// time than Bash itself.
+static HOMES: OnceLock<PathBuf> = OnceLock::new();
+
+/// Removes the homes of this run.
+pub fn remove_all() {
+    if let Some(homes) = HOMES.get()
+        && let Err(error) = fs::remove_dir_all(homes)
+    {
+        eprintln!("{}: {error}", homes.display());
+    }
+}
+
+fn homes() -> Result<&'static Path> {
+    if let Some(homes) = HOMES.get() {
+        return Ok(homes);
+    }
+    let homes = tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?.keep();
+    Ok(HOMES.get_or_init(|| homes))
 }
 
 /// A process that ends with this value, whatever went wrong in between.
@@ -61,12 +83,12 @@ pub struct Node {
 
 impl Home {
     pub fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        fs::create_dir(folder.path().join("dags"))?;
+        let folder = tempfile::Builder::new().prefix("home-").tempdir_in(homes()?)?.keep();
+        fs::create_dir(folder.join("dags"))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
         let variables = BTreeMap::from([
-            ("UPDRAFT_HOME", folder.path().display().to_string()),
+            ("UPDRAFT_HOME", folder.display().to_string()),
             ("UPDRAFT__API__PORT", port.to_string()),
             ("UPDRAFT__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False".to_owned()),
             ("PATH", path),
@@ -88,14 +110,14 @@ impl Home {
             None => (name, format!("{name}.yaml")),
         };
         // Written elsewhere and moved, so that a watching node never reads half of it.
-        let draft = self.folder.path().join("draft");
+        let draft = self.folder.join("draft");
         fs::write(&draft, text)?;
         fs::rename(draft, self.path().join("dags").join(file))?;
         Ok(DagId::new(stem)?)
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Where the node's stderr goes.

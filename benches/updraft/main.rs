@@ -95,6 +95,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    home::remove_all();
     println!("{}", figure::table(&figures));
     eprintln!("the whole took {:.0} s", begun.elapsed().as_secs_f64());
     if let Some(path) = &bench.json
