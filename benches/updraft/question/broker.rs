@@ -180,6 +180,8 @@ async fn publish(channel: &Channel, queue: &str, persistent: bool) -> Result<lap
 }
 
 async fn measure_bare(url: &str, measured: &mut Measured) -> Result<()> {
+    // Without a path lapin takes the virtual host `/`; a path that is only a slash would name one without a name.
+    let url = url.trim_end_matches('/');
     let leader = Connection::connect(url, ConnectionProperties::default()).await?;
     let worker = Connection::connect(url, ConnectionProperties::default()).await?;
     let (queue, reply) = (format!("bare-{}", Uuid::new_v4()), format!("bare-reply-{}", Uuid::new_v4()));
