@@ -5,10 +5,14 @@ mod counter;
 mod home;
 mod node;
 mod processes;
+mod servers;
 mod wait;
+mod wire;
 
 pub use counter::Counter;
 pub use home::{FinishedRun, Home};
 pub use node::Ended;
 pub use processes::Process;
+pub use servers::{OwnPostgres, OwnRabbit};
 pub use wait::{wait_for, wait_until};
+pub use wire::Wire;

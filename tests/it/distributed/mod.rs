@@ -1,0 +1,3 @@
+//! Several nodes over a real broker.
+
+mod chaos;
