@@ -138,6 +138,7 @@ impl CliError {
                 | NodeError::WorkerVanished
                 | NodeError::SchedulerVanished
                 | NodeError::Deposed { .. }
+                | NodeError::PidFile(_)
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),
             },

@@ -13,6 +13,7 @@ use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
 use super::state_dir::{StateDir, StateDirError};
+use crate::broker::BrokerError;
 use crate::domain::ids::{Incarnation, WorkerId};
 use crate::protocol::work::Report;
 
@@ -28,6 +29,11 @@ pub enum WorkerError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Companion(#[from] NoCompanion),
+    #[error(transparent)]
+    Broker(Box<BrokerError>),
+    /// A task could run here and at its next owner at the same time (PROTOCOL N1).
+    #[error("this worker may not work for its scheduler: {0}; make them at most as long here")]
+    Times(String),
 }
 
 /// What a new incarnation has.
