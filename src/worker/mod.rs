@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod begin;
+pub mod boot_time;
 pub mod claim;
 pub mod companion;
 pub mod journal;
@@ -23,6 +24,7 @@ pub mod state_dir;
 
 pub use actor::{RunningWorker, start};
 pub use begin::WorkerError;
+pub use boot_time::BootTime;
 /// The word after the program's name that makes it do a native task.
 pub use operator::native::WORD as NATIVE_WORD;
 pub use settings::{PythonRuntime, WorkerSettings};
