@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::companion::Charge;
 use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
@@ -64,8 +65,8 @@ pub async fn begin(
     journal.earlier_processes_are_gone()?;
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
-    let (companion, child) =
-        Companion::start(&settings.companion, &state_dir.companion_lock(), settings.kill_grace, lost).await?;
+    let charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    let (companion, child) = Companion::start(&settings.companion, charge, lost).await?;
     // The companion has its limit from before: tasks keep the usual one, this process holds two files per task.
     raise_file_limit();
     Ok(Life { journal, companion, child, unsettled: past.unsettled })
