@@ -37,6 +37,15 @@ pub enum WorkerError {
     Times(String),
 }
 
+/// How long the processes of an incarnation may live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lived {
+    /// In one process with the scheduler: as long as the worker.
+    WithTheWorker,
+    /// Behind a broker: until the end of a lease.
+    ByLease,
+}
+
 /// What a new incarnation has.
 pub struct Life {
     pub journal: Journal,
@@ -50,6 +59,7 @@ pub struct Life {
 pub async fn begin(
     settings: &WorkerSettings,
     state_dir: &StateDir,
+    lived: Lived,
     on_lost: impl FnOnce(Incarnation) + 'static,
 ) -> Result<Life, WorkerError> {
     state_dir.wait_for_earlier_companion(settings.kill_grace + ENDING).await?;
@@ -66,6 +76,10 @@ pub async fn begin(
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
     let charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    let charge = match lived {
+        Lived::WithTheWorker => charge,
+        Lived::ByLease => charge.leased(),
+    };
     let (companion, child) = Companion::start(&settings.companion, charge, lost).await?;
     // The companion has its limit from before: tasks keep the usual one, this process holds two files per task.
     raise_file_limit();

@@ -144,11 +144,8 @@ impl Worker {
 
     /// The companion kills at that time, whatever becomes of this process (W2).
     fn renew(&mut self, until: BootTime) {
-        if let Some(companion) = &self.companion
-            && let Err(error) = companion.lease(u64::try_from(until.since(BootTime::default()).as_millis()).ok())
-        {
-            // It is gone, and the worker will hear of it in a moment.
-            tracing::debug!(%error, "cannot tell the companion its lease");
+        if let Some(companion) = &self.companion {
+            companion.lease_until(until);
         }
     }
 

@@ -34,7 +34,7 @@ use crate::broker::BrokerError;
 use crate::domain::ids::{Claim, Incarnation, QueueName, WorkerId};
 use crate::domain::limit::Limit;
 use crate::protocol::work::{FromWorker, Report, TaskMessage, ToWorker};
-use crate::worker::begin::{self, Life, WorkerError};
+use crate::worker::begin::{self, Life, Lived, WorkerError};
 use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
 use crate::worker::journal::{Journal, JournalError};
 use crate::worker::leftover::TempFolders;
@@ -137,7 +137,7 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
         way_in = Some(entrance);
         Ok(Way::InProcess { said, gate })
     };
-    let begun = begin_actor(settings, way).await?;
+    let begun = begin_actor(settings, Lived::WithTheWorker, way).await?;
     let entrance = way_in.expect("the gate was opened while the actor was made");
     let Begun { worker, incarnation, told, ended } = begun;
     Ok(RunningWorker { worker, incarnation, entrance, told, ended })
@@ -153,7 +153,7 @@ pub async fn start_remote(settings: WorkerSettings, remote: RemoteSettings) -> R
     let way = |worker: &Addr<Worker>, life: &Life| {
         Ok(Way::Broker(Box::new(rebirth::connect(remote, &life.journal, &queues, worker.clone())?)))
     };
-    let Begun { worker, incarnation, told, ended } = begin_actor(settings, way).await?;
+    let Begun { worker, incarnation, told, ended } = begin_actor(settings, Lived::ByLease, way).await?;
     Ok(RemoteWorker { worker, incarnation, told, ended })
 }
 
@@ -166,6 +166,7 @@ struct Begun {
 
 async fn begin_actor(
     settings: WorkerSettings,
+    lived: Lived,
     way: impl FnOnce(&Addr<Worker>, &Life) -> Result<Way, WorkerError>,
 ) -> Result<Begun, WorkerError> {
     let settings = Rc::new(settings);
@@ -176,7 +177,7 @@ async fn begin_actor(
             tell(&worker, CompanionLost(incarnation));
         }
     };
-    let life = begin::begin(&settings, &state_dir, on_lost).await?;
+    let life = begin::begin(&settings, &state_dir, lived, on_lost).await?;
     let (worker, incarnation) = (life.journal.worker(), life.journal.incarnation());
     let (ended_tx, ended) = oneshot::channel();
     let (slots, queues) = (settings.slots, settings.queues.clone());
