@@ -9,6 +9,7 @@ pub mod begin;
 pub mod boot_time;
 pub mod claim;
 pub mod companion;
+mod dag_file;
 pub mod intake;
 pub mod journal;
 pub mod lease;

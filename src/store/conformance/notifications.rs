@@ -64,6 +64,7 @@ fn notification(id: u128, state: NotificationState) -> NotificationRow {
             description: None,
             tags: Vec::new(),
             file: "a.yaml".to_owned(),
+            file_hash: None,
             template_searchpath: Vec::new(),
             previous_success: None,
             xcom_of_any_task: false,

@@ -61,7 +61,9 @@ impl Worker {
         let standing = self.standing();
         let held = self.held.iter().map(|(claim, held)| (held.attempt, *claim)).collect();
         let (worker, incarnation, highest_n) = (self.journal.worker(), self.journal.incarnation(), self.last_n);
-        let Some(remote) = self.way.remote().filter(|remote| remote.is_connected()) else { return };
+        let Some(remote) = self.way.remote().filter(|remote| remote.is_connected() && remote.has_spoken) else {
+            return;
+        };
         remote.last_beat += 1;
         let seq = remote.last_beat;
         remote.say(FromWorker::Beat(Beat { worker, incarnation, seq, highest_n, held, standing }));
@@ -74,12 +76,15 @@ impl Worker {
             return self.lapse();
         }
         let (now, times) = (Instant::now(), remote.settings.times);
-        let said = remote.online_at;
+        let is_due = remote.online_at.is_none_or(|at| now.duration_since(at) >= times.claim_resend);
         let is_unanswered = remote.welcome.is_none() && remote.is_connected();
-        if is_unanswered && said.is_none_or(|at| now.duration_since(at) >= times.claim_resend) {
+        let has_spoken = remote.has_spoken;
+        if is_unanswered {
             self.warn_of_silence(now);
+        }
+        if is_unanswered && (is_due || !has_spoken) {
             self.say_online();
-        } else {
+        } else if has_spoken {
             self.beat(ctx);
         }
         self.look_at_queues();
@@ -126,6 +131,7 @@ impl Worker {
         match published {
             Published::Confirmed => match remote.lease.on_confirmed(letter, BootTime::now()) {
                 Renewal::Until(until) => {
+                    remote.has_spoken = true;
                     remote.is_confirmed |= remote.is_of_now(connection);
                     self.renew(until);
                     self.reconsider(ctx);

@@ -8,7 +8,7 @@ use actix::prelude::*;
 
 use super::Worker;
 use crate::domain::ids::Claim;
-use crate::protocol::work::FromWorker;
+use crate::protocol::work::{FromWorker, Question};
 use crate::worker::claim::{ClaimEvent, ClaimState};
 
 /// An outcome that is not settled within this is synced to the disk (PROTOCOL §7). Only then does the timer run.
@@ -89,18 +89,37 @@ impl Worker {
         self.held.iter().filter_map(|(claim, held)| Some((*claim, event(held)?))).collect()
     }
 
-    /// Asks again what slots want to know: everything, or what is older than a time. A repeated question is
-    /// answered like the first: it carries the same claim and number.
+    /// Asks again what slots want to know: everything, or what is older than a time. A repeated question is answered like
+    /// the first. One that starts a run is only repeated when a connection was lost, and with it the answer: a leader
+    /// that is merely slow would start two.
     pub(super) fn ask_again(&mut self, older: Option<(Instant, Duration)>) {
         let said = Instant::now();
         for (claim, held) in &mut self.held {
             for (seq, open) in &mut held.questions {
-                if older.is_none_or(|(now, age)| now.duration_since(open.said) >= age) {
+                let is_old = |(now, age): (Instant, Duration)| now.duration_since(open.said) >= age;
+                if older.is_none_or(|older| is_old(older) && !starts_a_run(&open.question)) {
                     open.said = said;
                     let (attempt, question) = (held.attempt, open.question.clone());
                     self.way.say(FromWorker::Asked { attempt, claim: *claim, seq: *seq, question });
                 }
             }
         }
+    }
+}
+
+fn starts_a_run(question: &Question) -> bool {
+    match question {
+        Question::TriggerDagRun(_) | Question::ClearRun { .. } => true,
+        Question::GetXCom { .. }
+        | Question::GetNewestXCom { .. }
+        | Question::SetXCom { .. }
+        | Question::GetMapped { .. }
+        | Question::GetVariable { .. }
+        | Question::GetConnection { .. }
+        | Question::SetVariable { .. }
+        | Question::DeleteVariable { .. }
+        | Question::GetAssetEvents { .. }
+        | Question::GetRunState { .. }
+        | Question::LookAt { .. } => false,
     }
 }

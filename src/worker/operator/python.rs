@@ -10,6 +10,7 @@ use crate::domain::time::Time;
 use crate::protocol::task_channel::{Start, ToTask};
 use crate::protocol::work::TaskMessage;
 use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::dag_file;
 use crate::worker::render::{Templates, log_url};
 use crate::worker::settings::WorkerSettings;
 
@@ -21,6 +22,7 @@ pub fn prepare(
     settings: &WorkerSettings,
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
+    dag_file::check(&task.run, &settings.dags_folder)?;
     let (name, rest) = settings
         .python
         .command

@@ -115,7 +115,9 @@ pub struct Remote {
     pub is_confirmed: bool,
     /// The leader that knows this incarnation.
     pub welcome: Option<Epoch>,
-    /// The broker had `Online` at some time: from then on beats are enough.
+    /// The broker has a word of this incarnation, the first of which is `Online`: from then on beats are understood.
+    pub has_spoken: bool,
+    /// When `Online` was said last.
     pub online_at: Option<Instant>,
     /// Since when the broker takes our words and no leader answers them.
     pub unanswered_since: Option<Instant>,
@@ -162,6 +164,7 @@ impl Remote {
             newest: Newest::default(),
             is_confirmed: false,
             welcome: None,
+            has_spoken: false,
             online_at: None,
             unanswered_since: None,
             warned_of_silence: false,
