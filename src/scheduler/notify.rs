@@ -298,8 +298,9 @@ impl Core {
     }
 
     fn somebody_online(&self) -> Option<(WorkerId, Incarnation)> {
-        let online = self.workers.values().find(|worker| worker.row.online)?;
-        Some((online.row.id, online.row.incarnation))
+        // Whoever was just heard, before one that may be gone.
+        let best = self.workers_here().min_by_key(|worker| worker.row.status)?;
+        Some((best.row.id, best.row.incarnation))
     }
 
     /// A worker says what became of a try. One that was done already stays as it is.
