@@ -10,7 +10,7 @@ pub mod companion;
 pub mod journal;
 pub mod leftover;
 pub mod log;
-mod mapped;
+pub mod mapped;
 pub mod mask;
 pub mod operator;
 pub mod output;
