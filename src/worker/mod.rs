@@ -15,7 +15,7 @@ pub mod journal;
 pub mod lease;
 pub mod leftover;
 pub mod log;
-mod mapped;
+pub mod mapped;
 pub mod mask;
 pub mod operator;
 pub mod output;

@@ -43,11 +43,11 @@ pub fn prepare(
     let start = Start {
         code: python.code.clone(),
         decides: python.decides,
-        args: python.args.iter().map(|arg| templates.render_value("args", arg)).collect::<Result<_, _>>()?,
+        args: python.args.iter().map(|arg| templates.render_value("op_args", arg)).collect::<Result<_, _>>()?,
         kwargs: python
             .kwargs
             .iter()
-            .map(|(name, arg)| Ok((name.clone(), templates.render_value(&format!("kwargs[{name:?}]"), arg)?)))
+            .map(|(name, arg)| Ok((name.clone(), templates.render_value(&format!("op_kwargs[{name:?}]"), arg)?)))
             .collect::<Result<_, Unstartable>>()?,
         dag_id: task.key.dag.to_string(),
         task_id: task.key.task.to_string(),
