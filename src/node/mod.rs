@@ -2,6 +2,7 @@
 //! knows them all. It hands actors the recipients they speak to; it decides
 //! nothing that a part could decide.
 
+pub mod broker;
 pub mod client;
 mod courier;
 pub mod dag_folder;
@@ -9,6 +10,7 @@ pub mod dependencies;
 mod fernet_key;
 pub mod files;
 pub mod nudge;
+pub mod pid_file;
 pub mod render;
 pub mod run;
 pub mod scheduling_lock;
@@ -17,3 +19,4 @@ pub mod simulate;
 pub mod standalone;
 pub mod test_run;
 pub mod translate;
+pub mod worker;

@@ -1,3 +1,4 @@
 //! Several nodes over a real broker.
 
 mod chaos;
+mod worker;
