@@ -137,6 +137,7 @@ impl CliError {
                 | NodeError::Worker(_)
                 | NodeError::WorkerVanished
                 | NodeError::SchedulerVanished
+                | NodeError::Broker(_)
                 | NodeError::Deposed { .. }
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),

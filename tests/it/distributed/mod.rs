@@ -1,0 +1,4 @@
+//! The product on several nodes: real RabbitMQ, real Postgres, the real program.
+
+mod leader;
+mod standby;
