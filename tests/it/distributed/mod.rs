@@ -1,4 +1,6 @@
-//! Several nodes over a real broker.
+//! The product on several nodes: real RabbitMQ, real Postgres, the real program.
 
 mod chaos;
+mod leader;
+mod standby;
 mod worker;
