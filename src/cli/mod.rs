@@ -10,6 +10,7 @@
 mod arguments;
 mod assets;
 mod backfill;
+mod celery;
 mod cheat_sheet;
 mod completion;
 pub mod config;
@@ -86,6 +87,10 @@ enum Command {
     /// Do nothing until asked to stop: the scheduler waits for triggers itself. For unit files of Airflow.
     #[command(after_help = "Example:\n  updraft triggerer")]
     Triggerer(services::Triggerer),
+    /// Take tasks from the broker and run them here: the name that Airflow 1.10 had for `celery worker`.
+    #[command(after_help = "Example:\n  updraft worker -q etl -c 8")]
+    Worker(celery::Worker),
+    Celery(celery::CeleryCommand),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
     #[command(visible_alias = "datasets")]
@@ -176,6 +181,8 @@ impl Command {
             Self::Scheduler(scheduler) => scheduler.run(session),
             Self::DagProcessor(service) => service.run(session),
             Self::Triggerer(service) => service.run(session),
+            Self::Worker(worker) => worker.run(session),
+            Self::Celery(celery) => celery.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
             Self::Assets(assets) => block_on(assets.run(session)),

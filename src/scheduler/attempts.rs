@@ -3,7 +3,7 @@
 //! The attempt's own state changes only through [`AttemptState::on`].
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Wish};
-use crate::domain::ids::{AttemptId, Claim, MapIndex, TaskKey, TryNumber, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, DagId, MapIndex, TaskKey, TryNumber, WorkerId};
 use crate::domain::skip::{InvalidDecision, SKIP_KEY};
 use crate::domain::state::{Ending, Mark, TaskEvent};
 use crate::domain::template::PreviousSuccess;
@@ -197,8 +197,15 @@ impl Core {
             conf_overrides_params: self.settings.conf_overrides_params,
             xcom_of_any_task: self.settings.xcom_of_any_task,
             previous_success: self.previous_success(run),
+            file_hash: self.file_hash(&run.dag_id),
             asset_events: events.unwrap_or_default(),
         }
+    }
+
+    /// Of the DAG's file as it was read. Only workers behind a broker may have another.
+    fn file_hash(&self, dag: &DagId) -> Option<String> {
+        let known = self.dags.get(dag).filter(|_| self.settings.grant == Grant::ByClaim)?;
+        self.file_hashes.get(&known.row.file).cloned()
     }
 
     /// The latest success, where this run comes after it.

@@ -317,6 +317,8 @@ pub struct Core {
     /// The reign that this memory belongs to; named in what is said, decides nothing here.
     pub(super) epoch: Epoch,
     pub(super) dags: BTreeMap<DagId, DagState>,
+    /// SHA-256 of each DAG file as it was read last, by its path.
+    pub(super) file_hashes: HashMap<String, String>,
     pub(super) versions: HashMap<(DagId, VersionNumber), Arc<Dag>>,
     pub(super) runs: HashMap<RunKey, Run>,
     pub(super) attempts: HashMap<AttemptId, TaskRef>,
@@ -423,6 +425,7 @@ impl Core {
             settings,
             epoch,
             dags: BTreeMap::new(),
+            file_hashes: HashMap::new(),
             versions: HashMap::new(),
             runs: HashMap::new(),
             attempts: HashMap::new(),

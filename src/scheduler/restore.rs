@@ -116,7 +116,7 @@ impl Core {
             if let Some(due) = row.next_try_at {
                 core.timers.set(due, Timer::Notification(row.id));
             }
-            core.outbox.restore(row);
+            core.outbox.add(row);
         }
         core
     }

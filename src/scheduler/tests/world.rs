@@ -155,6 +155,8 @@ pub fn task(id: &str) -> TaskDefinition {
         end_date: None,
         do_xcom_push: true,
         doc_md: None,
+        map_index_template: None,
+        only_instance: None,
         params: serde_json::Map::new(),
         param_schemas: serde_json::Map::new(),
         outlets: Vec::new(),
@@ -408,7 +410,8 @@ impl ModelStore {
                 let Some(run) = run else { return Seen::NotYet };
                 let tasks = self.tasks.values().filter(|task| task.run == run.key);
                 let states: Vec<_> = tasks.map(|task| (task.task_id.clone(), task.state)).collect();
-                awaited.judge(Some(run.state), &states)
+                let version = self.versions.get(&(run.dag_id.clone(), run.version));
+                awaited.judge(Some(run.state), &states, version)
             }
         }
     }

@@ -2,3 +2,5 @@
 
 mod leader;
 mod standby;
+mod together;
+mod worker;

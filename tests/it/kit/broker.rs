@@ -49,6 +49,16 @@ impl Installation {
         Self { name, url, queues, runtime: runtime.expect("a runtime") }
     }
 
+    /// Where the server listens.
+    pub fn server(&self) -> String {
+        let address = Address::parse_all(&self.url).expect("an address to test with").remove(0);
+        format!("{}:{}", address.host, address.port)
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A home whose scheduler works over this broker.
     pub fn home(&self) -> Home {
         Home::new()

@@ -8,6 +8,7 @@ mod home;
 mod node;
 mod processes;
 mod wait;
+mod wire;
 
 pub use counter::Counter;
 pub use database::Database;
@@ -15,3 +16,4 @@ pub use home::{FinishedRun, Home};
 pub use node::{Ended, Node};
 pub use processes::Process;
 pub use wait::{wait_for, wait_until};
+pub use wire::Wire;
