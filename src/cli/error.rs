@@ -175,6 +175,7 @@ impl CliError {
                 | Refused::BackfillActive { .. }
                 | Refused::BackfillOver { .. }
                 | Refused::TaskRuns { .. }
+                | Refused::WorkerNotFound { .. }
                 | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),

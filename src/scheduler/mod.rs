@@ -36,6 +36,7 @@ mod lookup;
 mod mark;
 pub mod message;
 mod notify;
+mod orders;
 mod past;
 pub mod pools;
 mod progress;
