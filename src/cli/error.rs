@@ -148,6 +148,7 @@ impl CliError {
                 | NodeError::Worker(_)
                 | NodeError::WorkerVanished
                 | NodeError::SchedulerVanished
+                | NodeError::Broker(_)
                 | NodeError::Deposed { .. }
                 | NodeError::PidFile(_)
                 | NodeError::Listen { .. }

@@ -21,6 +21,7 @@ mod errand;
 mod expansion;
 mod explain;
 mod failure;
+mod gathered;
 mod gauge;
 mod history;
 mod instances;

@@ -1,3 +1,6 @@
-//! Nodes that meet at a broker: real RabbitMQ, real processes.
+//! The product on several nodes: real RabbitMQ, real Postgres, the real program.
 
+mod leader;
+mod standby;
+mod together;
 mod worker;
