@@ -8,6 +8,7 @@ pub mod dag_folder;
 pub mod dependencies;
 mod fernet_key;
 pub mod files;
+pub mod log_keeper;
 pub mod nudge;
 pub mod render;
 pub mod run;

@@ -241,6 +241,7 @@ fn worker_settings(
         mail: translate::mail(settings),
         sensitive: translate::sensitive(settings),
         base_url: base_url(settings),
+        posted: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::companion::Charge;
+use super::companion::{BrokerAccess, Charge, Will};
 use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
@@ -59,7 +59,18 @@ pub async fn begin(
     journal.earlier_processes_are_gone()?;
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
-    let charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    let mut charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    if let Some(posted) = &settings.posted {
+        let installation = posted.keys.installation().clone();
+        charge = charge.leased().with_will(Will {
+            worker: journal.worker(),
+            incarnation,
+            journal: state_dir.journal(),
+            base_log_folder: settings.base_log_folder.clone(),
+            worker_lost_after: posted.worker_lost_after,
+            broker: BrokerAccess::new(&posted.broker, installation, posted.internal_secret.clone()),
+        });
+    }
     let (companion, child) = Companion::start(&settings.companion, charge, lost).await?;
     // The companion has its limit from before: tasks keep the usual one, this process holds two files per task.
     raise_file_limit();

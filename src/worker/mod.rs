@@ -19,6 +19,7 @@ pub mod process;
 pub mod question;
 pub mod render;
 pub mod settings;
+pub mod shipping;
 pub mod slot;
 pub mod state_dir;
 

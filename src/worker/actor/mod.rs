@@ -12,6 +12,7 @@
 mod leaving;
 mod notices;
 mod rebirth;
+mod shipped;
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -35,6 +36,7 @@ use crate::worker::journal::{Journal, JournalError};
 use crate::worker::leftover::TempFolders;
 use crate::worker::process::Companion;
 use crate::worker::settings::WorkerSettings;
+use crate::worker::shipping::Shipper;
 use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
 use crate::worker::state_dir::StateDir;
 use leaving::Leaving;
@@ -70,6 +72,8 @@ pub struct Worker {
     state_dir: Rc<StateDir>,
     gate: GateControl<ToWorker>,
     journal: Journal,
+    /// Over a broker: who ships the logs.
+    shipper: Option<Shipper>,
     /// `None` between two incarnations.
     companion: Option<Companion>,
     child: Option<Child>,
@@ -144,7 +148,9 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
         let work = Box::new(move |message, permit| tell(&worker, Taken(message, permit)));
         let (entrance, gate) = Gate::open(at_most(slots), work);
         way_in = Some(entrance);
+        let shipper = settings.posted.clone().map(|posted| shipped::shipper(posted, &settings, &life.journal, ctx));
         let mut worker = Worker {
+            shipper,
             folders: TempFolders::under(&settings.temp_dir),
             settings,
             said,
@@ -347,6 +353,7 @@ impl Worker {
             settings: Rc::clone(&self.settings),
             folders: Rc::clone(&self.folders),
             companion: companion.clone(),
+            shipper: self.shipper.clone(),
             orders: to_slot,
             tell: Box::new(move |claim, news| tell(&worker, FromSlot(claim, news))),
         };
