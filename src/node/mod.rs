@@ -11,6 +11,7 @@ mod fernet_key;
 pub mod files;
 pub mod idle;
 pub mod leader;
+pub mod log_keeper;
 pub mod nudge;
 pub mod pid_file;
 pub mod render;

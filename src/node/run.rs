@@ -263,6 +263,7 @@ pub(super) fn worker_settings(
         mail: translate::mail(settings),
         sensitive: translate::sensitive(settings),
         base_url: base_url(settings),
+        posted: None,
     }
 }
 

@@ -76,10 +76,13 @@ fn refusal(error: &lapin::Error, address: &Address) -> BrokerError {
             {
                 BrokerError::Tls { address: shown, why }
             }
+            // A broker that is just starting or stopping behind a proxy does so too: only waiting tells.
             std::io::ErrorKind::UnexpectedEof
             | std::io::ErrorKind::ConnectionReset
             | std::io::ErrorKind::ConnectionAborted
-            | std::io::ErrorKind::BrokenPipe => not_a_broker(format!("it hung up: {why}")),
+            | std::io::ErrorKind::BrokenPipe => {
+                BrokerError::Unreachable { address: shown, why: format!("it hung up: {why}") }
+            }
             _ => BrokerError::Unreachable { address: shown, why },
         },
         ErrorKind::InvalidProtocolVersion(_) | ErrorKind::ParsingError(_) => not_a_broker(why),

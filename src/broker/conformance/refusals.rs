@@ -1,6 +1,6 @@
 //! What a broker does not take, and how it is said.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
@@ -78,6 +78,8 @@ async fn what_does_not_answer_as_a_broker_is_named() {
         let port = listener.local_addr().expect("an address").port();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
+                // What is left unread would reset the connection, and with it what is written.
+                let _ = client.read(&mut [0; 4096]).await;
                 let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
             }
         });

@@ -87,8 +87,7 @@ fn refusal(error: &RedisError, address: &Address) -> BrokerError {
         }
         (ErrorKind::Io, _) if address.tls => BrokerError::Tls { address: shown, why },
         (ErrorKind::Io, _) if error.is_connection_dropped() => {
-            let why = format!("it hung up: {why}");
-            BrokerError::NotABroker { address: shown, expected: "Redis", why }
+            BrokerError::Unreachable { address: shown, why: format!("it hung up: {why}") }
         }
         (_, Some(_)) => BrokerError::Refused { why },
         (_, None) => BrokerError::Unreachable { address: shown, why },

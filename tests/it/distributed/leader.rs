@@ -10,7 +10,7 @@ use updraft::protocol::work::{Answer, FromWorker, Question, ToWorker};
 use uuid::Uuid;
 
 use crate::kit::broker::{HandWorker, Installation, SECRET};
-use crate::kit::{Database, wait_for, wait_until};
+use crate::kit::{Database, Wire, wait_for, wait_until};
 
 pub const ONE: &str = "schedule: null\ntasks:\n  only: {bash: 'true'}\n";
 const TWO: &str = "schedule: null\ntasks:\n  first: {bash: 'true'}\n  second: {bash: 'true', depends_on: first}\n";
@@ -24,7 +24,16 @@ fn refused(worker: &mut HandWorker<'_>, claim: Claim) -> Refusal {
 
 #[test]
 fn a_task_is_granted_to_one_claim_and_its_report_is_settled_once() {
-    let (database, installation) = (Database::create(), Installation::new());
+    grants_once(&Installation::new());
+}
+
+#[test]
+fn the_same_is_true_over_redis() {
+    grants_once(&Installation::on_redis());
+}
+
+fn grants_once(installation: &Installation) {
+    let database = Database::create();
     let home = installation.home().with("database.sql_alchemy_conn", &database.url());
     home.write("two.yaml", TWO);
     let node = home.start();
@@ -250,5 +259,39 @@ fn health_tells_of_the_broker() {
     assert_eq!(health["scheduler"]["role"], "leader", "{health}");
     assert_eq!(health["broker"]["status"], "unhealthy");
     node.wait_says("cannot reach the broker");
+    assert_eq!(node.stop().code, Some(0));
+}
+
+#[test]
+fn a_broker_that_is_lost_and_found_again_loses_nothing() {
+    let installation = Installation::new();
+    let wire = Wire::to(&installation.server());
+    let home = installation.home().with("celery.broker_url", &wire.before(installation.url(), &installation.server()));
+    home.write("two.yaml", TWO);
+    let node = home.start();
+    let mut worker = installation.worker();
+    worker.online();
+    let run = home.trigger("two");
+    let (task, delivery) = worker.take_task();
+
+    // The claim and its repetition, with nothing in between but a broken connection.
+    let claim = worker.new_claim();
+    wire.cut();
+    worker.ask_for(&task, claim);
+    worker.hear_granted(claim);
+    node.wait_says("the broker is gone: connecting again");
+    installation.block_on(delivery.ack()).expect("an acknowledgement");
+
+    // A report that is settled, and the task that follows, while nothing gets through and then everything breaks.
+    wire.silence();
+    let report = worker.report(&task, claim);
+    worker.say(vec![FromWorker::Finish(report.clone())]);
+    wire.cut();
+    wire.heal();
+    let (second, claim) = worker.own_task();
+    assert_eq!(second.key.task.as_str(), "second");
+    assert_eq!(worker.finish(report), Verdict::Duplicate, "it was taken once");
+    assert_eq!(worker.finish(worker.report(&second, claim)), Verdict::Applied);
+    home.wait_run("two", &run.run_id).assert_success();
     assert_eq!(node.stop().code, Some(0));
 }

@@ -1,6 +1,10 @@
-//! The product on several nodes: real RabbitMQ, real Postgres, the real program.
+//! The product on several nodes: real RabbitMQ, Redis and Postgres, the real program, under names of each test's own.
 
+mod bed;
 mod chaos;
+mod companion;
 mod leader;
+mod logs;
 mod standby;
+mod together;
 mod worker;

@@ -9,7 +9,7 @@ use updraft::domain::attempt::Verdict;
 
 use super::leader::ONE;
 use crate::kit::broker::Installation;
-use crate::kit::{Database, Home, Node, wait_for, wait_until};
+use crate::kit::{Database, Home, Node, Wire, wait_for, wait_until};
 
 /// The promise of the protocol: lease_ttl and the time to load.
 const TAKEOVER: Duration = Duration::from_secs(5);
@@ -109,6 +109,36 @@ fn a_leader_that_was_stopped_for_long_wakes_up_deposed_and_moves_nothing() {
     signal(leader.pid(), Signal::CONT);
     wait_until("the old one stands by", || role(&leader) == "standby");
     assert_eq!(role(&standby), json!("leader"));
+    assert_eq!(leader.stop().code, Some(0));
+    assert_eq!(standby.stop().code, Some(0));
+}
+
+#[test]
+fn a_leader_without_its_database_hears_nobody_and_another_one_is_heard() {
+    let (database, installation) = (Database::create(), Installation::new());
+    let wire = Wire::to(&database.server());
+    let [home, other] = homes(&installation, &database);
+    let home = home.with("database.sql_alchemy_conn", &wire.before(&database.url(), &database.server()));
+    let leader = home.start();
+    let standby = other.start();
+    let mut worker = installation.worker();
+    worker.online();
+    other.trigger("one");
+    let (task, delivery) = worker.take_task();
+    let silent = Instant::now();
+    wire.silence();
+    leader.wait_says("the database does not answer: hearing no workers until it does");
+    let claim = worker.new_claim();
+    worker.ask_for(&task, claim);
+    worker.hear_granted(claim);
+    let answers = silent.elapsed();
+    assert_eq!(role(&standby), "leader");
+    assert!(answers < TAKEOVER + Duration::from_secs(1), "answers after {answers:?}");
+    eprintln!("answers after {answers:?}");
+    installation.block_on(delivery.ack()).expect("an acknowledgement");
+    wire.heal();
+    wait_until("the old one stands by", || role(&leader) == "standby");
+    assert_eq!(worker.finish(worker.report(&task, claim)), Verdict::Applied);
     assert_eq!(leader.stop().code, Some(0));
     assert_eq!(standby.stop().code, Some(0));
 }

@@ -26,6 +26,12 @@ impl Database {
         if psql.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&psql.stderr).into_owned()) }
     }
 
+    /// Where the server listens.
+    pub fn server(&self) -> String {
+        let (_, place) = self.server.rsplit_once('@').expect("a URL names a user");
+        place.split('/').next().expect("a URL names a host").to_owned()
+    }
+
     pub fn url(&self) -> String {
         let (rest, _) = self.server.rsplit_once('/').expect("a URL ends in a database");
         format!("{rest}/{}", self.name)

@@ -30,17 +30,17 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// A wire to this port of 127.0.0.1.
-    pub fn to(port: u16) -> Self {
+    /// To a server at `host:port`.
+    pub fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let at = listener.local_addr().expect("an address");
         let shared =
             Arc::new(Shared { mood: Mutex::new(Mood::Through), changed: Condvar::new(), open: Mutex::default() });
-        let accepting = Arc::clone(&shared);
+        let (accepting, server) = (Arc::clone(&shared), server.to_owned());
         // It ends with the process of the tests: nothing else would end it at the right time.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                accepting.connect(client, port);
+                accepting.connect(client, &server);
             }
         });
         Self { at, shared }
@@ -48,6 +48,12 @@ impl Wire {
 
     pub fn port(&self) -> u16 {
         self.at.port()
+    }
+
+    /// The same address with the wire before it: `host:port` of the URL is replaced.
+    pub fn before(&self, url: &str, server: &str) -> String {
+        assert!(url.contains(server), "{url} does not name {server}");
+        url.replace(server, &format!("127.0.0.1:{}", self.port()))
     }
 
     /// Ends every connection, as a server does that restarts.
@@ -81,8 +87,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn connect(self: &Arc<Self>, client: TcpStream, port: u16) {
-        let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+    fn connect(self: &Arc<Self>, client: TcpStream, server: &str) {
+        let Ok(server) = TcpStream::connect(server) else { return };
         // Without it each small message would wait for the one before to be acknowledged.
         let fast = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
         let ends = fast.and_then(|()| Ok((client.try_clone()?, server.try_clone()?)));

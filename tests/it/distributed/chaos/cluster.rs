@@ -78,8 +78,8 @@ impl Cluster {
             home: folder.path().join(&name),
             name,
             words,
-            broker: Wire::to(rabbit.port()),
-            database: database.then(|| Wire::to(postgres.port())),
+            broker: Wire::to(&local(rabbit.port())),
+            database: database.then(|| Wire::to(&local(postgres.port()))),
             child: None,
             life: 0,
         };
@@ -230,6 +230,10 @@ impl Drop for Member {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 fn amqp(port: u16) -> String {
