@@ -514,7 +514,7 @@ impl Core {
     pub(super) fn settle(&mut self, now: Time) {
         self.follow_everything(now);
         self.write_what_is_owed(now);
-        self.send_notifications();
+        self.send_notifications(now);
     }
 
     fn follow_everything(&mut self, now: Time) {

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::graph::{Dag, TaskIx};
 use crate::domain::ids::{
@@ -30,8 +31,16 @@ use crate::store::write::{NotificationRow, RunRow, TaskRow, Write};
 use super::TaskRef;
 use super::attempts::log_folder;
 use super::context::run_context;
-use super::core::{Core, Effect};
+use super::core::{Core, Effect, Grant};
 use super::timers::Timer;
+
+/// With whom one is, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    worker: WorkerId,
+    incarnation: Incarnation,
+    at: Time,
+}
 
 /// What is owed and not done.
 #[derive(Debug, Default)]
@@ -42,7 +51,7 @@ pub(super) struct Outbox {
     /// To be sent as soon as there is room; the oldest first.
     ready: BTreeSet<NotificationId>,
     /// With a worker, in that life of it.
-    sent: BTreeMap<NotificationId, (WorkerId, Incarnation)>,
+    sent: BTreeMap<NotificationId, Sent>,
     /// The millisecond of the newest one, and how many there were in it.
     newest: (i64, u16),
 }
@@ -303,7 +312,7 @@ impl Core {
     }
 
     /// Hands out what is ready while there is room and a worker to take it.
-    pub(super) fn send_notifications(&mut self) {
+    pub(super) fn send_notifications(&mut self, now: Time) {
         let most = self.settings.notifications.at_once;
         while self.outbox.sent.len() < most {
             if self.outbox.ready.is_empty() || self.leaving {
@@ -313,9 +322,25 @@ impl Core {
             let Some(id) = self.outbox.ready.pop_first() else { return };
             let Some(row) = self.outbox.pending.get(&id) else { continue };
             let task = Box::new(row.message.clone());
-            self.outbox.sent.insert(id, (worker, incarnation));
+            self.outbox.sent.insert(id, Sent { worker, incarnation, at: now });
+            if self.settings.grant == Grant::ByClaim {
+                self.timers.set(after(now, self.patience_with_a_worker()), Timer::Unheard(id));
+            }
             self.effect(Effect::Send { to: Some(worker), message: ToWorker::Notify { id, task } });
         }
+    }
+
+    /// What is said over a broker may not arrive. By then whoever got it has given it up, and it is said again.
+    pub(super) fn on_unheard(&mut self, now: Time, id: NotificationId) {
+        let patience = self.patience_with_a_worker();
+        if self.outbox.sent.get(&id).is_some_and(|sent| after(sent.at, patience) <= now) {
+            self.outbox.sent.remove(&id);
+            self.outbox.ready.insert(id);
+        }
+    }
+
+    fn patience_with_a_worker(&self) -> Duration {
+        self.settings.notifications.timeout * 2
     }
 
     fn somebody_online(&self) -> Option<(WorkerId, Incarnation)> {
@@ -370,7 +395,7 @@ impl Core {
 
     /// What a worker had in a life that is over is said again.
     pub(super) fn take_back_notifications(&mut self, worker: WorkerId, living: Option<Incarnation>) {
-        let gone = |of: &(WorkerId, Incarnation)| of.0 == worker && living.is_none_or(|living| of.1 < living);
+        let gone = |of: &Sent| of.worker == worker && living.is_none_or(|living| of.incarnation < living);
         let back: Vec<NotificationId> = self.outbox.sent.extract_if(.., |_, of| gone(of)).map(|(id, _)| id).collect();
         self.outbox.ready.extend(back);
     }

@@ -22,6 +22,8 @@ pub(super) enum Timer {
     RunTimeout(RunKey),
     /// A notification that failed and is tried again.
     Notification(NotificationId),
+    /// A notification of which its worker has said nothing.
+    Unheard(NotificationId),
     /// One of a run's deadlines.
     Deadline(RunKey, u32),
     /// Work that nobody has claimed although somebody is free.
@@ -67,6 +69,7 @@ impl Core {
                 Timer::Wait(task) => self.on_wait_due(now, task),
                 Timer::RunTimeout(run) => self.on_run_timeout(now, run),
                 Timer::Notification(id) => self.on_notification_due(id),
+                Timer::Unheard(id) => self.on_unheard(now, id),
                 Timer::Deadline(run, number) => self.on_deadline(now, run, number),
                 Timer::TaskQueue(queue) => self.on_queue_due(now, &queue),
             }

@@ -80,7 +80,8 @@ impl Core {
         }
         for attempt in owned {
             let Some((_, claim)) = self.owner_of(attempt) else { continue };
-            if claim.n <= beat.highest_n && !beat.held.contains(&(attempt, claim)) {
+            let is_of_this_life = (claim.worker, claim.incarnation) == (id, beat.incarnation);
+            if is_of_this_life && claim.n <= beat.highest_n && !beat.held.contains(&(attempt, claim)) {
                 self.on_given_back(now, attempt, AttemptEvent::BeatWithout { claim });
             }
         }

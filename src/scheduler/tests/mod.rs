@@ -1,5 +1,6 @@
 //! The scheduler's stories, and the simulation that looks for the ones nobody thought of.
 
+mod cluster;
 mod simulation;
 mod simulation_of_telling;
 mod stories;
