@@ -14,6 +14,7 @@ use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
 use super::state_dir::{StateDir, StateDirError};
+use crate::broker::BrokerError;
 use crate::domain::ids::{Incarnation, WorkerId};
 use crate::protocol::work::Report;
 
@@ -29,6 +30,20 @@ pub enum WorkerError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Companion(#[from] NoCompanion),
+    #[error(transparent)]
+    Broker(Box<BrokerError>),
+    /// A task could run here and at its next owner at the same time (PROTOCOL N1).
+    #[error("this worker may not work for its scheduler: {0}; make them at most as long here")]
+    Times(String),
+}
+
+/// How long the processes of an incarnation may live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lived {
+    /// In one process with the scheduler: as long as the worker.
+    WithTheWorker,
+    /// Behind a broker: until the end of a lease.
+    ByLease,
 }
 
 /// What a new incarnation has.
@@ -44,6 +59,7 @@ pub struct Life {
 pub async fn begin(
     settings: &WorkerSettings,
     state_dir: &StateDir,
+    lived: Lived,
     on_lost: impl FnOnce(Incarnation) + 'static,
 ) -> Result<Life, WorkerError> {
     state_dir.wait_for_earlier_companion(settings.kill_grace + ENDING).await?;
@@ -60,9 +76,13 @@ pub async fn begin(
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
     let mut charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    charge = match lived {
+        Lived::WithTheWorker => charge,
+        Lived::ByLease => charge.leased(),
+    };
     if let Some(posted) = &settings.posted {
         let installation = posted.keys.installation().clone();
-        charge = charge.leased().with_will(Will {
+        charge = charge.with_will(Will {
             worker: journal.worker(),
             incarnation,
             journal: state_dir.journal(),

@@ -181,6 +181,8 @@ impl Link {
             | FromCompanion::Gone { id } => (*id, true),
             FromCompanion::Spawned { id, .. } | FromCompanion::Exited { id, strays: true, .. } => (*id, false),
             FromCompanion::LeaseOver => {
+                // From now on it starts nothing: whoever asks is answered as if it were gone.
+                self.lost.set(true);
                 for route in self.routes.borrow().values() {
                     // A process that nobody waits for needs no news.
                     let _ = route.send(FromCompanion::LeaseOver);

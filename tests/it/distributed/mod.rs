@@ -1,5 +1,9 @@
-//! What works over a broker, with real ones: RabbitMQ and Redis on this machine, under names of each test's own.
+//! The product on several nodes: real RabbitMQ, real Postgres, the real program.
 
 mod bed;
 mod companion;
+mod leader;
 mod logs;
+mod standby;
+mod together;
+mod worker;
