@@ -176,6 +176,7 @@ impl CliError {
                 | Refused::BackfillActive { .. }
                 | Refused::BackfillOver { .. }
                 | Refused::TaskRuns { .. }
+                | Refused::WorkerNotFound { .. }
                 | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),

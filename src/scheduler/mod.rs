@@ -37,6 +37,7 @@ mod lookup;
 mod mark;
 pub mod message;
 mod notify;
+mod orders;
 mod past;
 pub mod pools;
 mod progress;
