@@ -61,8 +61,14 @@ impl Gathered {
         last
     }
 
-    /// A new epoch (L3): what came over the broker comes again.
+    /// The subscription is gone, and its letters come again: nobody may acknowledge them now. What they said stays; said
+    /// twice it changes nothing, and what a marker has proven comes once.
     pub(super) fn forget_letters(&mut self) {
+        self.letters.clear();
+    }
+
+    /// A new epoch (L3): everything that came over the broker is forgotten, and comes again or is proven again.
+    pub(super) fn forget_what_comes_again(&mut self) {
         self.letters.clear();
         self.line.retain(|input| !came_over_the_broker(input));
     }
@@ -130,12 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_subscription_takes_the_letters_and_leaves_what_was_proven() {
+        let mut gathered = Gathered::default();
+        let (worker, incarnation) = (WorkerId(uuid::Uuid::nil()), Incarnation(1));
+        gathered.push(Input::WorkerLost { worker, incarnation, silence: std::time::Duration::from_secs(60) });
+        gathered.end_of_letter(letter(1));
+        gathered.forget_letters();
+        assert!(matches!(gathered.pop(), Some(Input::WorkerLost { .. })));
+        assert_eq!(gathered.committed(), None, "what comes over the next one has other numbers");
+    }
+
+    #[test]
     fn with_a_new_epoch_what_comes_again_is_forgotten_and_the_rest_stays() {
         let mut gathered = Gathered::default();
         gathered.push(offline());
         gathered.end_of_letter(letter(1));
         gathered.push(Input::FolderRead);
-        gathered.forget_letters();
+        gathered.forget_what_comes_again();
         assert!(matches!(gathered.pop(), Some(Input::FolderRead)));
         assert!(gathered.pop().is_none());
         assert_eq!(gathered.committed(), None);

@@ -46,6 +46,7 @@ pub enum Connection {
 /// The way to workers behind a broker; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Remote {
+    broker: Broker,
     told: mpsc::UnboundedSender<Command>,
     connection: watch::Receiver<Connection>,
 }
@@ -62,8 +63,8 @@ impl Remote {
         let (told, commands) = mpsc::unbounded_channel();
         let (tell_connection, connection) = watch::channel(Connection::Trying);
         let (broker, events, replies) = Broker::open(options);
-        actix::spawn(Shell::new(broker, keys, tell_connection).run(commands, events, replies));
-        Self { told, connection }
+        actix::spawn(Shell::new(broker.clone(), keys, tell_connection).run(commands, events, replies));
+        Self { broker, told, connection }
     }
 
     /// Where what workers say goes from now on: each reign has a scheduler of its own.
@@ -73,6 +74,11 @@ impl Remote {
 
     pub fn tell(&self, message: ToRemote) {
         self.say(Command::Told(message));
+    }
+
+    /// The connection itself, for whoever else in this node works over it.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     /// How the connection is, and when that changes.

@@ -165,6 +165,7 @@ impl Scheduler {
         let Some(writer) = self.writer.take() else { return };
         // What was said over the broker and not acknowledged comes again, to whoever leads then.
         self.leave_reception(ctx);
+        self.gathered.forget_what_comes_again();
         let (store, holder) = (self.store.clone(), self.holder.clone());
         let after = self.carrier.remote().map(|_| self.epoch);
         let led = lead_again(writer, store, holder, after);

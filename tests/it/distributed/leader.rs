@@ -24,7 +24,16 @@ fn refused(worker: &mut HandWorker<'_>, claim: Claim) -> Refusal {
 
 #[test]
 fn a_task_is_granted_to_one_claim_and_its_report_is_settled_once() {
-    let (database, installation) = (Database::create(), Installation::new());
+    grants_once(&Installation::new());
+}
+
+#[test]
+fn the_same_is_true_over_redis() {
+    grants_once(&Installation::on_redis());
+}
+
+fn grants_once(installation: &Installation) {
+    let database = Database::create();
     let home = installation.home().with("database.sql_alchemy_conn", &database.url());
     home.write("two.yaml", TWO);
     let node = home.start();

@@ -1,4 +1,4 @@
-//! An installation of a test's own on RabbitMQ, and a worker that does what the test says: the crate's own broker and
+//! An installation of a test's own on RabbitMQ or Redis, and a worker that does what the test says: the crate's own broker and
 //! envelope, with a hand instead of a program. Its queues are deleted afterwards.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -41,8 +41,15 @@ pub struct Line {
 
 impl Installation {
     pub fn new() -> Self {
-        let url = std::env::var("UPDRAFT_TEST_RABBITMQ");
-        let url = url.unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/".to_owned());
+        Self::at("UPDRAFT_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672/")
+    }
+
+    pub fn on_redis() -> Self {
+        Self::at("UPDRAFT_TEST_REDIS", "redis://127.0.0.1:6379/0")
+    }
+
+    fn at(variable: &str, usual: &str) -> Self {
+        let url = std::env::var(variable).unwrap_or_else(|_| usual.to_owned());
         let name = format!("it-{}", Uuid::new_v4().simple());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let queues = Mutex::new(BTreeSet::from(["default".to_owned()]));
@@ -98,7 +105,7 @@ impl Installation {
                 match events.recv().await.expect("the session lives") {
                     Event::Up { reply_to, .. } => return Line { broker, events, replies, reply_to },
                     Event::Failed { error, .. } => {
-                        panic!("these tests need RabbitMQ; name one with UPDRAFT_TEST_RABBITMQ ({}): {error}", self.url)
+                        panic!("these tests need RabbitMQ and Redis; name them with UPDRAFT_TEST_RABBITMQ and UPDRAFT_TEST_REDIS ({}): {error}", self.url)
                     }
                     other => eprintln!("passed over: {other:?}"),
                 }
