@@ -28,6 +28,7 @@ use crate::web::health::Pulse;
 use super::broker::{self, Role};
 use super::client::{ClientError, Tables, open_store, vault};
 use super::files::{self, Following};
+use super::log_keeper::LogKeeper;
 use super::run::{NodeError, holder};
 use super::scheduling_lock::{Duty, SchedulingLock};
 use super::signals::Signals;
@@ -139,6 +140,8 @@ impl LeaderNode {
             Err(NotLeading::Store(error)) => return Err(error.into()),
         };
         self.remote.hear(Outlet::new(scheduler.clone().recipient()));
+        // Only who leads keeps logs: pieces of one log that went to several keepers would be in several folders.
+        let logs = log_keeper(settings)?;
         self.lock.note(Duty::Leads);
         self.reigning.send_replace(Some(scheduler.clone()));
         let mut following = None;
@@ -160,6 +163,7 @@ impl LeaderNode {
             }
         };
         self.reigning.send_replace(None);
+        logs.stop().await;
         if let Some(following) = following {
             Following::end(following).await;
         }
@@ -208,6 +212,13 @@ impl LeaderNode {
             })
         })
     }
+}
+
+fn log_keeper(settings: &config::Settings) -> Result<LogKeeper, NodeError> {
+    let options = broker::options(settings, Role::Scheduler).map_err(NodeError::Configuration)?;
+    let keys = broker::keys(settings).map_err(NodeError::Configuration)?;
+    LogKeeper::open(options, keys, &settings.logging.base_log_folder)
+        .map_err(|why| NodeError::System { what: "cannot use the log folder", why })
 }
 
 /// Waits until the broker has answered, or has not: then it is tried on and on, unless that would be in vain.

@@ -18,9 +18,8 @@ use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
 use crate::domain::secret::Hidden;
 use crate::protocol::work::ToWorker;
-use crate::worker::settings::Posted;
 use crate::worker::state_dir::LOCK_FILE;
-use crate::worker::{Autoscale, RemoteSettings, RemoteTimes, RemoteWorker, WorkerSettings, start_remote};
+use crate::worker::{Autoscale, Posted, RemoteSettings, RemoteTimes, RemoteWorker, WorkerSettings, start_remote};
 
 use super::broker::{self, Role};
 use super::pid_file::PidFile;
@@ -67,7 +66,7 @@ pub async fn run(
     let mut hang_up = listen(SignalKind::hangup())?;
     let remote = remote(settings).map_err(NodeError::Configuration)?;
     let mut own = of_this_worker(settings, &environment, &wishes, remote.autoscale);
-    own.posted = Some(posted(settings).map_err(NodeError::Configuration)?);
+    own.posted = Some(posted(settings, &remote).map_err(NodeError::Configuration)?);
     let _pid_file = wishes.pid_file.map(PidFile::write).transpose()?;
     tracing::info!(worker = own.name, state = %own.state_dir.display(), "the worker starts");
     let RemoteWorker { worker, incarnation, told, mut ended } = start_remote(own, remote).await?;
@@ -113,11 +112,11 @@ fn of_this_worker(
     own
 }
 
-/// For the logs, and for the companion's last word.
-fn posted(settings: &config::Settings) -> Result<Posted, Problem> {
+/// Logs and last words go over connections of their own.
+fn posted(settings: &config::Settings, remote: &RemoteSettings) -> Result<Posted, Problem> {
     Ok(Posted {
         broker: broker::options(settings, Role::Companion)?,
-        keys: broker::keys(settings)?,
+        keys: remote.keys.clone(),
         internal_secret: Hidden(settings.core.internal_secret.reveal().to_owned()),
         worker_lost_after: settings.scheduler.worker_lost_after,
     })

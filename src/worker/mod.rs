@@ -35,4 +35,4 @@ pub use boot_time::BootTime;
 /// The word after the program's name that makes it do a native task.
 pub use operator::native::WORD as NATIVE_WORD;
 pub use remote::{RemoteSettings, RemoteTimes};
-pub use settings::{PythonRuntime, WorkerSettings};
+pub use settings::{Posted, PythonRuntime, WorkerSettings};

@@ -104,7 +104,7 @@ impl Keeping {
                 let notice = line(now, "log", "WARNING", MISSING, kept.ends_open()?);
                 tracing::warn!(log = path.as_str(), attempt = %head.attempt, "a part of a log is missing here");
                 let length = extent.length + u64::try_from(notice.len()).unwrap_or(0);
-                kept.layout.append(head, 0, bytes.len(), Extent { length, text: length });
+                kept.layout.append(head, 0, bytes.len(), Extent { length, text: extent.text });
                 (extent.length, [notice.as_bytes(), bytes].concat())
             }
             Placement::Write { at, skip, until } => (at, bytes[skip..until].to_vec()),

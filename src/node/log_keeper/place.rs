@@ -115,6 +115,10 @@ impl Layout {
     /// A new fragment at the end of everything.
     pub fn append(&mut self, head: &ChunkHead, skip: usize, until: usize, extent: Extent) -> Placement {
         let from = head.offset + u64::try_from(skip).unwrap_or(0);
+        if extent.text < extent.length {
+            // What stands between is nobody's: a line of the scheduler's, or one that says what is missing.
+            self.fragments.push(Fragment { attempt: None, from: 0, at: extent.text });
+        }
         self.fragments.push(Fragment { attempt: Some(head.attempt), from, at: extent.length });
         Placement::Write { at: extent.length, skip, until }
     }

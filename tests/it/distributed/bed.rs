@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// How long a condition may take on a loaded machine before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-pub const SECRET: &str = "the secret of a test, long enough";
+pub const SECRET: &str = "the secret of a test that is long enough";
 
 pub struct Bed {
     pub address: String,
