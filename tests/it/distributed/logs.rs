@@ -21,6 +21,8 @@ use updraft::worker::shipping::{Options, Shipper};
 use uuid::Uuid;
 
 use super::bed::{Bed, PATIENCE, depth_becomes};
+use crate::kit::broker::Installation;
+use crate::kit::{Database, wait_until};
 use crate::worker::world::eventually;
 
 const LOG: &str = "dag_id=d/run_id=r/task_id=t/attempt=1.log";
@@ -259,4 +261,36 @@ async fn what_is_hostile_is_put_aside_and_holds_up_nothing() {
     keeper.stop().await;
     broker.close();
     bed.sweep().await;
+}
+
+/// `updraft celery worker` in a home of its own; killed when dropped.
+struct Worker(std::process::Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // An error means that it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_log_of_a_task_on_a_worker_stands_where_the_scheduler_has_it() {
+    let (database, installation) = (Database::create(), Installation::new());
+    let home = installation.home().with("database.sql_alchemy_conn", &database.url());
+    home.write("one.yaml", "schedule: null\ntasks:\n  t: {bash: echo over the broker}\n");
+    let node = home.start();
+    let workers = installation.home();
+    let mut command = workers.command();
+    command.args(["celery", "worker", "-c", "2"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let worker = Worker(command.spawn().expect("it starts"));
+    let run = home.trigger("one");
+    let run = home.wait_run("one", &run.run_id);
+    run.assert_success();
+    wait_until("the log has come", || home.log(&run.row, "t", 1).contains("Ended as success"));
+    let log = home.log(&run.row, "t", 1);
+    assert!(log.contains("INFO - over the broker"), "{log}");
+    assert_eq!(workers.log(&run.row, "t", 1), log, "the worker keeps its file");
+    drop(worker);
+    assert_eq!(node.stop().code, Some(0));
 }
