@@ -100,6 +100,8 @@ async fn a_worker_listens_on_the_queues_that_it_is_told() {
     }
     desk.tell(vec![ToWorker::Queues { add: vec![queue("late")], remove: vec![queue("etl")] }]).await;
     desk.beat("other queues", |beat| beat.standing.queues == [queue("reports"), queue("late")]).await;
+    // It is made by the worker, a moment later.
+    desk.depth_becomes(&desk.queue("late"), 0).await;
     let mut nobodys = desk.bash("true");
     nobodys.queue = queue("etl");
     desk.publish(&nobodys).await;
