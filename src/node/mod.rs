@@ -2,6 +2,7 @@
 //! knows them all. It hands actors the recipients they speak to; it decides
 //! nothing that a part could decide.
 
+pub mod broker;
 pub mod client;
 mod courier;
 pub mod dag_folder;
