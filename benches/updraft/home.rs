@@ -243,21 +243,7 @@ impl Node {
             by: TriggeredBy::Cli,
             user: None,
         };
-        match self.block_on(self.client.control(&Control::Trigger(trigger), None))? {
-            Reply::Triggered(run) => Ok(run.run_id),
-            Reply::Refused { why } => Err(why.into()),
-            Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::RunMarked { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::DagDeleted { .. }
-            | Reply::Explained { .. }
-            | Reply::DagExplained { .. }
-            | Reply::Cleaned { .. } => Err("a trigger was answered like something else".into()),
-        }
+        Ok(self.block_on(self.client.control(&Control::Trigger(trigger), None))?.triggered()?.run_id)
     }
 
     /// Triggers a run and waits for its success.

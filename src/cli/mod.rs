@@ -10,6 +10,7 @@
 mod arguments;
 mod assets;
 mod backfill;
+mod celery;
 mod cheat_sheet;
 mod completion;
 pub mod config;
@@ -77,6 +78,10 @@ enum Command {
     /// Run the scheduler with its workers, and nothing to look at.
     #[command(after_help = "Example:\n  updraft scheduler --parallelism 8")]
     Scheduler(node::Scheduler),
+    /// Take tasks from the broker and run them here: the name that Airflow 1.10 had for `celery worker`.
+    #[command(after_help = "Example:\n  updraft worker -q etl -c 8")]
+    Worker(celery::Worker),
+    Celery(celery::CeleryCommand),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
     #[command(visible_alias = "datasets")]
@@ -165,6 +170,8 @@ impl Command {
         match self {
             Self::Standalone(standalone) => standalone.run(session),
             Self::Scheduler(scheduler) => scheduler.run(session),
+            Self::Worker(worker) => worker.run(session),
+            Self::Celery(celery) => celery.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
             Self::Assets(assets) => block_on(assets.run(session)),

@@ -173,6 +173,8 @@ pub struct Operators {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Celery {
     pub worker_concurrency: u32,
+    /// `max,min`; empty: the number is fixed.
+    pub worker_autoscale: String,
     /// One address or several, separated by `;`, with their passwords.
     pub broker_url: Secret,
     pub ssl_active: bool,

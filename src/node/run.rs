@@ -71,6 +71,8 @@ pub enum NodeError {
     Deposed { holder: String, epoch: i64 },
     #[error("cannot listen on {address}: {why}")]
     Listen { address: String, why: std::io::Error },
+    #[error(transparent)]
+    PidFile(#[from] super::pid_file::PidFileError),
     #[error("{what}: {why}")]
     System { what: &'static str, why: std::io::Error },
 }
@@ -213,7 +215,7 @@ fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
     })
 }
 
-fn worker_settings(
+pub(super) fn worker_settings(
     settings: &config::Settings,
     environment: &Environment,
     slots: Limit,

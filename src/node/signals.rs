@@ -54,7 +54,7 @@ impl Signals {
     }
 
     /// The next signal. Polls by hand, so that the two are borrowed only for an instant.
-    async fn next(&self) {
+    pub(super) async fn next(&self) {
         std::future::poll_fn(|task| {
             let (interrupt, terminate) = &mut *self.0.borrow_mut();
             if interrupt.poll_recv(task).is_ready() || terminate.poll_recv(task).is_ready() {

@@ -15,7 +15,8 @@ use crate::domain::problem::{Place, Problem};
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::secret::{Hidden, Sensitive};
 use crate::protocol::task_channel::MailServer;
-use crate::scheduler::core::{Grant, Notifications, Settings};
+use crate::protocol::work::LeaseTimes;
+use crate::scheduler::core::{Grant, Notifications, Remote, Settings};
 use crate::store::{OpenOptions, Synchronous};
 
 /// What the scheduler's core is told.
@@ -31,6 +32,16 @@ pub fn scheduler(settings: &config::Settings) -> Settings {
         conf_overrides_params: settings.core.dag_run_conf_overrides_params,
         kill_grace: settings.workers.kill_grace,
         grant: Grant::InProcess,
+        remote: Remote {
+            lease: LeaseTimes {
+                fence_after: settings.workers.fence_after,
+                kill_grace: settings.workers.kill_grace,
+                spawn_slack: settings.workers.spawn_slack,
+                worker_lost_after: settings.scheduler.worker_lost_after,
+            },
+            redispatch_after: settings.scheduler.redispatch_after,
+            max_redispatch: settings.scheduler.max_redispatch,
+        },
         notifications: Notifications {
             at_once: usize::try_from(settings.workers.callbacks_at_once).unwrap_or(usize::MAX),
             timeout: settings.workers.callback_timeout,

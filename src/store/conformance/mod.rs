@@ -14,6 +14,7 @@ mod notifications;
 mod queries;
 mod rows;
 mod vault;
+mod workers;
 
 use std::path::PathBuf;
 

@@ -36,6 +36,8 @@ const COMMANDS: &[&str] = &[
     "dags next-execution",
     "dags schema",
     "dags backfill",
+    "dags clear",
+    "dags reserialize",
     "dags delete",
     "dags report",
     "dags list-jobs",

@@ -1,0 +1,3 @@
+//! Nodes that meet at a broker: real RabbitMQ, real processes.
+
+mod worker;
