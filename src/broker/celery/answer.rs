@@ -156,7 +156,10 @@ impl Known<'_> {
         let queues = view.queues.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
         let lines = [
             String::new(),
-            format!("software -> {SOFTWARE}:{} (not Celery; it speaks Celery's events and remote control)", about.version),
+            format!(
+                "software -> {SOFTWARE}:{} (not Celery; it speaks Celery's events and remote control)",
+                about.version
+            ),
             format!("worker -> {} process:{} slots:{} queues:{queues}", about.name, about.pid, view.slots),
             String::new(),
         ];

@@ -29,9 +29,17 @@ const MOST_TOGETHER: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
     /// To the exchange of events.
-    Tell { routing_key: String, body: Vec<u8> },
+    Tell {
+        routing_key: String,
+        body: Vec<u8>,
+    },
     /// To the exchange of answers.
-    Answer { routing_key: String, ticket: Option<String>, clock: i64, body: Vec<u8> },
+    Answer {
+        routing_key: String,
+        ticket: Option<String>,
+        clock: i64,
+        body: Vec<u8>,
+    },
     Order(Order),
 }
 
@@ -72,11 +80,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(about: About) -> Self {
+    pub(super) fn new(about: About, view: WorkerView) -> Self {
         Self {
             speaker: Speaker { name: about.name.clone(), version: about.version.clone(), pid: about.pid },
             clock: Clock::default(),
-            view: WorkerView::default(),
+            view,
             tasks: Tasks::default(),
             server: None,
             tells_of_tasks: about.task_events,
@@ -207,9 +215,7 @@ impl Core {
             },
             Method::AddConsumer { queue } => self.listen(&queue, true),
             Method::CancelConsumer { queue } => self.listen(&queue, false),
-            Method::Shutdown => {
-                Reaction { orders: vec![Order::Shutdown], is_silent: true, ..Reaction::default() }
-            }
+            Method::Shutdown => Reaction { orders: vec![Order::Shutdown], is_silent: true, ..Reaction::default() },
             // Workers of ours elect nobody.
             Method::Election => Reaction::default(),
         }
@@ -271,7 +277,11 @@ impl Core {
             Err(why) => return error(format!("ValueError({})", super::python::repr(&why.to_string()))),
         };
         if more == self.view.queues.contains(&name) {
-            return ok(if more { format!("already consuming from {queue}") } else { format!("no longer consuming from {queue}") });
+            return ok(if more {
+                format!("already consuming from {queue}")
+            } else {
+                format!("no longer consuming from {queue}")
+            });
         }
         if more && self.view.draining {
             return error("the worker is leaving");

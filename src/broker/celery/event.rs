@@ -82,7 +82,13 @@ pub(super) struct Speaker {
 
 impl Speaker {
     /// What every event has. The offset is zero and the time UTC: viewers add the one to the other.
-    fn event(&self, kind: &str, clock: &mut Clock, at: Time, fields: impl IntoIterator<Item = (String, Value)>) -> Value {
+    fn event(
+        &self,
+        kind: &str,
+        clock: &mut Clock,
+        at: Time,
+        fields: impl IntoIterator<Item = (String, Value)>,
+    ) -> Value {
         let mut event = Map::new();
         event.insert("type".into(), kind.into());
         event.insert("hostname".into(), self.name.as_str().into());

@@ -175,7 +175,8 @@ pub(super) fn queue_name(name: &str) -> Result<ShortString, BrokerError> {
 fn taken(error: &lapin::Error, name: &str) -> BrokerError {
     match error.kind() {
         ErrorKind::ProtocolError(refusal) if refusal.get_id() == 405 => {
-            let why = format!("another worker at this broker is called `{name}`; give one of them another name with -H");
+            let why =
+                format!("another worker at this broker is called `{name}`; give one of them another name with -H");
             BrokerError::Refused { why }
         }
         _ => failure(error),

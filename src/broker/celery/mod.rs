@@ -35,6 +35,8 @@ mod view;
 mod witness;
 
 #[cfg(test)]
+mod on_rabbitmq;
+#[cfg(test)]
 mod tests;
 
 pub use shell::{Post, Presence, announce};

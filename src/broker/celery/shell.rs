@@ -12,7 +12,7 @@ use super::core::{Core, Effect};
 use super::event::BEAT_SECONDS;
 use super::machine::Vitals;
 use super::mailbox::{Mailbox, queue_name};
-use super::view::{About, News, Order};
+use super::view::{About, News, Order, WorkerView};
 use super::witness::Witness;
 use crate::broker::address::Address;
 use crate::broker::backoff;
@@ -25,6 +25,9 @@ const GATHERS: Duration = Duration::from_millis(100);
 
 /// How long the broker may take to hear the goodbye; without it viewers find out by themselves.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// After which is tried again what a person has to mend, such as a name that another worker has.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Orders that the worker has not read yet. More are not taken: nobody honest is that fast.
 const MOST_ORDERS: usize = 64;
@@ -55,16 +58,16 @@ impl Presence {
     }
 }
 
-/// Shows a worker to Celery's tools from now on. Must be called within a tokio runtime, with addresses of RabbitMQ.
+/// Shows a worker to Celery's tools from now on, at first as this `view` has it. Must be called within a tokio runtime, with addresses of RabbitMQ.
 ///
 /// # Errors
 /// When its name is too long for the broker.
-pub fn announce(options: Options, about: About) -> Result<Post, BrokerError> {
+pub fn announce(options: Options, about: About, view: WorkerView) -> Result<Post, BrokerError> {
     queue_name(&about.name)?;
     let (news, hears) = mpsc::unbounded_channel();
     let (orders, takes) = mpsc::channel(MOST_ORDERS);
     let (stop, stopped) = oneshot::channel();
-    let post = Attendant { core: Core::new(about), options, news: hears, orders, stopped };
+    let post = Attendant { core: Core::new(about, view), options, news: hears, orders, stopped };
     let ended = tokio::spawn(post.run());
     Ok(Post { witness: Witness::new(news), orders: takes, presence: Presence { stop, ended } })
 }
@@ -202,18 +205,22 @@ async fn connect(
     mut failed: u32,
     reason: &mut Option<String>,
 ) -> (Mailbox, Address) {
+    let mut needs_somebody = false;
     loop {
-        sleep(backoff::delay(failed, fastrand::f64())).await;
+        let pause = if needs_somebody { PATIENCE } else { backoff::delay(failed, fastrand::f64()) };
+        sleep(pause).await;
         for address in &options.addresses {
             let dial = dial(options, address);
             let opened = timeout(options.timeout, Mailbox::open(&dial, name, remote_control)).await;
-            let late = || BrokerError::Unreachable { address: address.to_string(), why: "no answer in time".to_owned() };
+            let late =
+                || BrokerError::Unreachable { address: address.to_string(), why: "no answer in time".to_owned() };
             match opened.unwrap_or_else(|_| Err(late())) {
                 Ok(mailbox) => {
                     *reason = None;
                     return (mailbox, dial.address);
                 }
                 Err(error) => {
+                    needs_somebody = !matches!(error, BrokerError::Unreachable { .. } | BrokerError::Lost { .. });
                     let error = error.to_string();
                     if reason.as_ref() != Some(&error) {
                         tracing::warn!(error, "the worker is not visible to Celery's tools: tried again");

@@ -125,10 +125,12 @@ impl Tasks {
     /// A viewer begins to look: it hears of what runs. Until then `introduced` must not have been used up.
     pub(super) fn introduce_running(&mut self) -> Vec<Happened> {
         let running = self.held.values_mut().filter(|task| task.running.is_some());
-        running.flat_map(|task| {
-            task.is_announced = false;
-            task.introduced()
-        }).collect()
+        running
+            .flat_map(|task| {
+                task.is_announced = false;
+                task.introduced()
+            })
+            .collect()
     }
 
     pub(super) fn ended(
@@ -192,13 +194,12 @@ fn end(outcome: Outcome, exit_code: Option<i32>, runtime: f64, has_more_tries: b
             TaskEvent::Succeeded { result: python::repr(outcome.as_str()), runtime }
         }
         Outcome::Failed { retryable } => {
-            let why = exit_code.map_or_else(|| "see its log".to_owned(), |code| format!("exit code {code}, see its log"));
+            let why =
+                exit_code.map_or_else(|| "see its log".to_owned(), |code| format!("exit code {code}, see its log"));
             failed(retryable, "TaskFailed", why)
         }
         Outcome::TimedOut => failed(true, "TaskTimedOut", "it ran longer than execution_timeout".to_owned()),
-        Outcome::NeverStarted | Outcome::Undeliverable => {
-            failed(false, "TaskNeverStarted", "see its log".to_owned())
-        }
+        Outcome::NeverStarted | Outcome::Undeliverable => failed(false, "TaskNeverStarted", "see its log".to_owned()),
         Outcome::Killed | Outcome::Fenced | Outcome::Lost => TaskEvent::Revoked,
     }
 }

@@ -75,9 +75,7 @@ impl World {
             remote_control: true,
             task_events,
         };
-        let mut world = Self { core: Core::new(about) };
-        world.hears(News::Online(view(4)));
-        world
+        Self { core: Core::new(about, view(4)) }
     }
 
     fn hears(&mut self, news: News) {
@@ -352,15 +350,33 @@ fn inspect_is_answered_with_the_fields_of_celery() {
     assert_eq!(pool["max-concurrency"], 4);
     assert_eq!(pool["processes"].as_array().map(Vec::len), Some(4), "exporters count them");
     let broker = &stats["broker"];
-    assert_eq!((&broker["hostname"], &broker["userid"], &broker["port"]), (&json!("rabbit"), &json!("ann"), &json!(5672)));
+    assert_eq!(
+        (&broker["hostname"], &broker["userid"], &broker["port"]),
+        (&json!("rabbit"), &json!("ann"), &json!(5672))
+    );
     assert_eq!((&broker["transport"], &broker["virtual_host"]), (&json!("amqp"), &json!("air")));
     assert!(!stats.to_string().contains("hunter2"));
 
     let queues = world.answer("active_queues", json!({}));
     let of_queue = [
-        "name", "exchange", "routing_key", "queue_arguments", "binding_arguments", "consumer_arguments", "durable",
-        "exclusive", "auto_delete", "no_ack", "alias", "bindings", "no_declare", "expires", "message_ttl",
-        "max_length", "max_length_bytes", "max_priority",
+        "name",
+        "exchange",
+        "routing_key",
+        "queue_arguments",
+        "binding_arguments",
+        "consumer_arguments",
+        "durable",
+        "exclusive",
+        "auto_delete",
+        "no_ack",
+        "alias",
+        "bindings",
+        "no_declare",
+        "expires",
+        "message_ttl",
+        "max_length",
+        "max_length_bytes",
+        "max_priority",
     ];
     assert_eq!(keys(&queues[0]), BTreeSet::from(of_queue));
     assert_eq!((&queues[0]["name"], &queues[0]["alias"]), (&json!("updraft.task.default"), &json!("default")));
