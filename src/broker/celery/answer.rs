@@ -85,7 +85,6 @@ impl Known<'_> {
                 "stime": vitals.system_time,
                 "maxrss": vitals.max_rss,
             },
-            "sw": { "sw_ident": SOFTWARE, "sw_ver": about.version, "sw_sys": "Linux" },
         })
     }
 

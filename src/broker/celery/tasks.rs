@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::event::TaskEvent;
 use super::python;
 use super::view::TaskView;
@@ -99,8 +101,10 @@ impl Tasks {
         self.held.values().filter(|task| task.running.is_none())
     }
 
+    /// By the id that viewers know it by.
     pub(super) fn of_attempt(&self, attempt: &str) -> Option<&Task> {
-        self.held.values().find(|task| task.view.attempt.to_string() == attempt)
+        let attempt = AttemptId(Uuid::parse_str(attempt).ok()?);
+        self.held.values().find(|task| task.view.attempt == attempt)
     }
 
     pub(super) fn processed(&self) -> u64 {
@@ -122,7 +126,7 @@ impl Tasks {
         task.introduced()
     }
 
-    /// A viewer begins to look: it hears of what runs. Until then `introduced` must not have been used up.
+    /// A viewer begins to look: it hears of what runs, whoever heard of it before.
     pub(super) fn introduce_running(&mut self) -> Vec<Happened> {
         let running = self.held.values_mut().filter(|task| task.running.is_some());
         running

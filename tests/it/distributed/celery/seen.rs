@@ -23,7 +23,7 @@ fn row(flower: &Flower, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
 
 fn the_page_of_the_worker(flower: &Flower) {
     let page = wait_for("the page of the worker", || flower.get(&format!("/worker/{NODE}")));
-    for text in ["updraft:Slots", "Max concurrency", "trigger_dagrun", ".task.default"] {
+    for text in ["Updraft:Slots", "Max concurrency", "trigger_dagrun", ".task.default"] {
         assert!(page.contains(text), "{text} is not on the page:\n{page}");
     }
     let known = wait_for("Flower asks the worker everything", || {

@@ -113,10 +113,12 @@ impl Tools {
     pub fn asked(&self, group: &str, node: &str, words: &[&str]) -> Value {
         let output = self.say(group, node, words);
         let said = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let mut answers: Value = serde_json::from_slice(&output.stdout)
+        let answers: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|why| panic!("celery {group} {words:?}: {why}: {}", said()));
-        assert!(output.status.success() && answers[node] != Value::Null, "celery {group} {words:?}: {}", said());
-        answers[node].take()
+        // `inspect` merges the answers of all nodes, `control` lists them.
+        let answer = answers.get(node).or_else(|| answers[0].get(node)).cloned();
+        assert!(output.status.success(), "celery {group} {words:?}: {}", said());
+        answer.unwrap_or_else(|| panic!("celery {group} {words:?}: {}", said()))
     }
 
     pub fn inspect(&self, node: &str, words: &[&str]) -> Value {
