@@ -5,12 +5,13 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::problem::suggestion;
 use crate::domain::secret::Hidden;
 
 /// The back ends that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scheme {
     Amqp,
     Redis,
@@ -19,7 +20,7 @@ pub enum Scheme {
 const SCHEMES: [&str; 5] = ["amqp", "amqps", "pyamqp", "redis", "rediss"];
 
 /// One server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     pub scheme: Scheme,
     pub tls: bool,

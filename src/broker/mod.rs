@@ -50,7 +50,7 @@ pub use session::{AfterReconnect, Broker, Event, Events, Options, Replies, Reply
 pub use topology::{Listener, Names, Queue, QueueKind, QueueType, Shape};
 
 /// The files of an encrypted connection, in PEM. Empty: the public authorities are trusted, and no certificate shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tls {
     /// Encrypts also where the address does not say so (`[celery] ssl_active`).
     pub active: bool,

@@ -142,7 +142,7 @@ impl Names {
 }
 
 /// Which type of queue RabbitMQ is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum QueueType {
     /// One copy, on one node of the broker's cluster.
     #[default]
@@ -161,7 +161,7 @@ impl QueueType {
 }
 
 /// How the queues are made. Every node of an installation must say the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Shape {
     pub queue_type: QueueType,
     /// How many messages `updraft.log` holds before it refuses.

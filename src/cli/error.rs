@@ -148,6 +148,7 @@ impl CliError {
                 | NodeError::Worker(_)
                 | NodeError::WorkerVanished
                 | NodeError::SchedulerVanished
+                | NodeError::Broker(_)
                 | NodeError::Deposed { .. }
                 | NodeError::PidFile(_)
                 | NodeError::Listen { .. }
@@ -175,6 +176,7 @@ impl CliError {
                 | Refused::BackfillActive { .. }
                 | Refused::BackfillOver { .. }
                 | Refused::TaskRuns { .. }
+                | Refused::WorkerNotFound { .. }
                 | Refused::Invalid { .. } => plain(),
             },
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),

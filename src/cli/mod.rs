@@ -28,6 +28,7 @@ pub mod output;
 mod pools;
 mod progress;
 mod rotate;
+mod services;
 mod session;
 mod simulate;
 mod tail;
@@ -75,9 +76,17 @@ enum Command {
         after_help = "Examples:\n  updraft standalone\n  updraft standalone --dags-folder ~/flows --port 9090\n  updraft standalone --executor SequentialExecutor"
     )]
     Standalone(node::Standalone),
-    /// Run the scheduler with its workers, and nothing to look at.
-    #[command(after_help = "Example:\n  updraft scheduler --parallelism 8")]
+    /// Run the scheduler, and nothing to look at: with a worker of its own, or (CeleryExecutor) for workers elsewhere.
+    #[command(
+        after_help = "Examples:\n  updraft scheduler --parallelism 8\n  updraft scheduler --executor CeleryExecutor     # a second one, in a home of its own, stands by"
+    )]
     Scheduler(node::Scheduler),
+    /// Do nothing until asked to stop: the scheduler reads DAG files itself. For unit files of Airflow.
+    #[command(after_help = "Example:\n  updraft dag-processor")]
+    DagProcessor(services::DagProcessor),
+    /// Do nothing until asked to stop: the scheduler waits for triggers itself. For unit files of Airflow.
+    #[command(after_help = "Example:\n  updraft triggerer")]
+    Triggerer(services::Triggerer),
     /// Take tasks from the broker and run them here: the name that Airflow 1.10 had for `celery worker`.
     #[command(after_help = "Example:\n  updraft worker -q etl -c 8")]
     Worker(celery::Worker),
@@ -170,6 +179,8 @@ impl Command {
         match self {
             Self::Standalone(standalone) => standalone.run(session),
             Self::Scheduler(scheduler) => scheduler.run(session),
+            Self::DagProcessor(service) => service.run(session),
+            Self::Triggerer(service) => service.run(session),
             Self::Worker(worker) => worker.run(session),
             Self::Celery(celery) => celery.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),

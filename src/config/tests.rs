@@ -232,7 +232,7 @@ fn a_secret_that_nothing_reads_yet_cannot_keep_the_program_from_starting() {
         .variable("AIRFLOW__API__SECRET_KEY_CMD", "false");
     let warnings = machine.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings.iter().any(|line| line.contains("[core] internal_secret: the command `false` failed")));
+    assert!(warnings.iter().any(|line| line.contains("[api] secret_key: the command `false` failed")));
     assert!(warnings.iter().any(|line| line.contains("[api_auth] jwt_secret: there is no secrets backend yet")));
 }
 

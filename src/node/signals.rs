@@ -30,12 +30,12 @@ impl Signals {
         on_ready: impl FnOnce(),
     ) -> Result<(), NodeError> {
         let followed = tokio::select! {
-            followed = files::follow(settings, &node) => Some(followed),
+            followed = files::follow(settings, &node.store, &node.python, node.scheduler.clone()) => Some(followed),
             () = self.next() => None,
         };
         let mut was_asked = false;
         match followed {
-            Some(Ok(())) => on_ready(),
+            Some(Ok(_)) => on_ready(),
             Some(Err(error)) => {
                 node.close().await?;
                 return Err(error);

@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{self, DatabaseUrl, Environment};
 use crate::domain::dag::DagDefinition;
+use crate::domain::executor::ExecutorKind;
 use crate::domain::graph::Dag;
 use crate::domain::ids::{DagId, MapIndex, RunId, TaskId};
 use crate::domain::operator::Operator;
@@ -92,6 +93,10 @@ fn private(settings: &config::Settings, scratch: &Scratch, log_folder: PathBuf) 
     private.home = scratch.0.clone();
     private.logging.base_log_folder = log_folder;
     private.workers.callback_retries = 0;
+    if private.core.executor == ExecutorKind::Celery {
+        // It is tried here, whoever runs it later.
+        private.core.executor = ExecutorKind::Local;
+    }
     private
 }
 

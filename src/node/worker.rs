@@ -18,7 +18,9 @@ use crate::config::{self, Environment, Flag};
 use crate::domain::ids::{Incarnation, QueueName, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
+use crate::domain::secret::Hidden;
 use crate::protocol::work::ToWorker;
+use crate::worker::settings::Posted;
 use crate::worker::state_dir::LOCK_FILE;
 use crate::worker::{Autoscale, RemoteSettings, RemoteTimes, RemoteWorker, WorkerError, WorkerSettings, start_remote};
 
@@ -67,7 +69,8 @@ pub async fn run(
     let listen = |kind| signal(kind).map_err(|why| NodeError::System { what: "cannot listen for signals", why });
     let mut hang_up = listen(SignalKind::hangup())?;
     let mut remote = remote(settings).map_err(NodeError::Configuration)?;
-    let own = of_this_worker(settings, &environment, &wishes, remote.autoscale);
+    let mut own = of_this_worker(settings, &environment, &wishes, remote.autoscale);
+    own.posted = Some(posted(settings).map_err(NodeError::Configuration)?);
     let _pid_file = wishes.pid_file.map(PidFile::write).transpose()?;
     tracing::info!(worker = own.name, state = %own.state_dir.display(), "the worker starts");
     let post = celery::show(settings, &own, &remote).map_err(|why| WorkerError::Broker(Box::new(why)))?;
@@ -133,6 +136,16 @@ fn of_this_worker(
         own.queues.clone_from(&wishes.queues);
     }
     own
+}
+
+/// For the logs, and for the companion's last word.
+fn posted(settings: &config::Settings) -> Result<Posted, Problem> {
+    Ok(Posted {
+        broker: broker::options(settings, Role::Companion)?,
+        keys: broker::keys(settings)?,
+        internal_secret: Hidden(settings.core.internal_secret.reveal().to_owned()),
+        worker_lost_after: settings.scheduler.worker_lost_after,
+    })
 }
 
 fn remote(settings: &config::Settings) -> Result<RemoteSettings, Problem> {

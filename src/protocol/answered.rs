@@ -74,6 +74,12 @@ impl Reply {
         Ok((runs, last))
     }
 
+    /// The workers that were told.
+    pub fn workers_ordered(self) -> Result<Vec<String>, Unanswered> {
+        let Self::WorkersOrdered { workers } = self else { return Err(self.unwanted()) };
+        Ok(workers)
+    }
+
     fn unwanted(self) -> Unanswered {
         match self {
             Self::Refused { why } => Unanswered::Refused(why),
@@ -88,6 +94,7 @@ impl Reply {
             | Self::DagDeleted { .. }
             | Self::Explained { .. }
             | Self::DagExplained { .. }
+            | Self::WorkersOrdered { .. }
             | Self::Cleaned { .. } => Unanswered::OtherKind,
         }
     }

@@ -1,14 +1,17 @@
 //! The border between people and the scheduler: what a user wants, from
 //! whichever process it comes. From another process it is a durable row of this type.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::backfill::BackfillRequest;
-use crate::domain::ids::{BackfillId, DagId, MapIndex, PoolName, RunId, RunKey, TaskId, TaskKey};
+use crate::domain::ids::{BackfillId, DagId, MapIndex, PoolName, QueueName, RunId, RunKey, TaskId, TaskKey};
 use crate::domain::run::RunType;
 use crate::domain::state::{Mark, RunState, TaskState};
-use crate::domain::time::Time;
+use crate::domain::time::{Time, seconds};
 
 use super::explanation::{DagExplanation, Explanation};
 use super::selection::Selection;
@@ -61,6 +64,12 @@ pub enum Control {
     /// The history of a DAG goes. Its file stays, and so does what that defines.
     DeleteDag {
         dag: DagId,
+    },
+    /// What workers behind a broker are to do. It is said once: a worker that cannot be reached does not do it later.
+    OrderWorkers {
+        /// `name@host`; `None`: every worker that there is.
+        name: Option<String>,
+        order: WorkerOrder,
     },
     /// What holds a task instance, and what held it; changes nothing.
     Explain {
@@ -142,6 +151,27 @@ impl HistoryTable {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.as_str() == word)
     }
+}
+
+/// What a user wants of a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum WorkerOrder {
+    /// Take nothing more, finish until the deadline, leave.
+    Shutdown {
+        #[serde(with = "seconds")]
+        deadline: Duration,
+    },
+    AddQueue {
+        queue: QueueName,
+    },
+    RemoveQueue {
+        queue: QueueName,
+    },
+    RemoveAllQueues,
+    Resize {
+        slots: NonZeroU32,
+    },
 }
 
 /// A pool as a user wants it. One with a known name is replaced.
@@ -266,6 +296,10 @@ pub enum Reply {
         runs: u32,
         last: Option<RunKey>,
     },
+    /// The workers that were told, by name.
+    WorkersOrdered {
+        workers: Vec<String>,
+    },
     Refused {
         why: Refused,
     },
@@ -337,6 +371,8 @@ pub enum Refused {
     BackfillOver { backfill: BackfillId },
     #[error("task `{task}` of run `{run_id}` still runs: pause DAG `{dag}` and wait, or mark the run failed")]
     TaskRuns { dag: DagId, run_id: RunId, task: TaskId },
+    #[error("no worker is named `{name}`{}; `updraft celery list-workers` shows those there are", hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    WorkerNotFound { name: String, hint: Option<String> },
     #[error("{message}")]
     Invalid { message: String },
 }

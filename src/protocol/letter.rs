@@ -78,8 +78,68 @@ pub struct ChunkHead {
     pub attempt: AttemptId,
     /// Relative to the base log folder, as the `TaskMessage` said.
     pub log_path: String,
+    /// From the beginning of what this attempt wrote.
     pub offset: u64,
+    /// Where that beginning is in the worker's own file: several attempts may go on in one, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub base: u64,
     /// The log is complete with so many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Why bytes are no piece of a log.
+#[derive(Debug, thiserror::Error)]
+pub enum NoChunk {
+    #[error("it has no line that says what it is a piece of")]
+    NoHead,
+    #[error("the line that says what it is a piece of cannot be read: {0}")]
+    Head(#[from] serde_json::Error),
+}
+
+impl ChunkHead {
+    /// Head and bytes, as they stand in an envelope.
+    pub fn with(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut body = serde_json::to_vec(self).expect("an id, a path and numbers are JSON");
+        body.reserve_exact(bytes.len() + 1);
+        body.push(b'\n');
+        body.extend_from_slice(bytes);
+        body
+    }
+
+    /// The other way round.
+    ///
+    /// # Errors
+    /// When this is no piece of a log.
+    pub fn split(body: &[u8]) -> Result<(Self, &[u8]), NoChunk> {
+        let end = body.iter().position(|byte| *byte == b'\n').ok_or(NoChunk::NoHead)?;
+        Ok((serde_json::from_slice(&body[..end])?, &body[end + 1..]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_a_log_comes_back_as_it_was_sent() {
+        let head = ChunkHead {
+            attempt: AttemptId(Uuid::from_u128(7)),
+            log_path: "dag_id=a\nb/attempt=1.log".to_owned(),
+            offset: 3,
+            base: 0,
+            end: Some(9),
+        };
+        for bytes in [&b""[..], b"one\ntwo\n", b"\xff\0"] {
+            let body = head.with(bytes);
+            let (again, rest) = ChunkHead::split(&body).expect("as sent");
+            assert_eq!((&again, rest), (&head, bytes));
+        }
+        assert!(matches!(ChunkHead::split(b"{}"), Err(NoChunk::NoHead)));
+        assert!(matches!(ChunkHead::split(b"{}\n"), Err(NoChunk::Head(_))));
+    }
 }

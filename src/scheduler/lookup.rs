@@ -58,6 +58,7 @@ pub(super) async fn history(store: &Store, control: &Control) -> Result<History,
         | Control::Pause { .. }
         | Control::SetPool(_)
         | Control::DeletePool { .. }
+        | Control::OrderWorkers { .. }
         | Control::ExplainDag { .. } => Ok(History::default()),
         Control::Clear(clear) => selected(store, &clear.selection).await,
         Control::MarkTasks { selection, .. } => selected(store, selection).await,

@@ -39,6 +39,17 @@ pub struct Writer {
     statements: Statements,
 }
 
+/// What became of the wish to follow a leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Succession {
+    Leads(Epoch),
+    /// Somebody else has followed already.
+    Overtaken {
+        current: Epoch,
+        holder: String,
+    },
+}
+
 /// How long a takeover waits for the transaction in doubt, in units of `db_txn_timeout`:
 /// the database ends that transaction after one of them.
 const TAKEOVER_PATIENCE: u32 = 5;
@@ -98,10 +109,22 @@ impl Writer {
     /// Becomes the leader: a new epoch, which every guard of an older one meets.
     /// Waits for a guarded transaction that is under way. `holder` is for people: host and process.
     pub async fn take_leadership(&mut self, holder: &str) -> Result<Epoch, StoreError> {
-        self.next_epoch(holder).await.map_err(|error| self.store.location.explain(&error))
+        let (current, _) = self.next_epoch(holder, None).await.map_err(|error| self.store.location.explain(&error))?;
+        Ok(current)
     }
 
-    async fn next_epoch(&self, holder: &str) -> Result<Epoch, DbErr> {
+    /// The same, unless somebody has done so since `after`: of several that want to follow one leader, one does.
+    pub async fn succeed(&mut self, holder: &str, after: Epoch) -> Result<Succession, StoreError> {
+        let next = self.next_epoch(holder, Some(after)).await;
+        let (current, found) = next.map_err(|error| self.store.location.explain(&error))?;
+        Ok(match found {
+            None => Succession::Leads(current),
+            Some(holder) => Succession::Overtaken { current, holder },
+        })
+    }
+
+    /// The epoch there is afterwards, and who holds it if that was not to be changed.
+    async fn next_epoch(&self, holder: &str, after: Option<Epoch>) -> Result<(Epoch, Option<String>), DbErr> {
         let tx = self.store.begin().await?;
         let backend = tx.get_database_backend();
         if let DbBackend::Postgres = backend {
@@ -110,16 +133,18 @@ impl Writer {
                 tx.execute_unprepared(&format!("SET LOCAL {setting} = '{patience}ms'")).await?;
             }
         }
-        leader::Entity::update_many()
+        let mut update = leader::Entity::update_many()
             .col_expr(leader::Column::Epoch, Expr::col(leader::Column::Epoch).add(1))
             .col_expr(leader::Column::Holder, Expr::value(holder))
             .col_expr(leader::Column::RenewedAt, Expr::cust(now(backend)))
-            .filter(leader::Column::Id.eq(1))
-            .exec(&tx)
-            .await?;
+            .filter(leader::Column::Id.eq(1));
+        if let Some(after) = after {
+            update = update.filter(leader::Column::Epoch.eq(after.0));
+        }
+        let updated = update.exec(&tx).await?.rows_affected > 0;
         let row = leader::Entity::find_by_id(1).one(&tx).await?.ok_or_else(leader_row_missing)?;
         tx.commit().await?;
-        Ok(Epoch(row.epoch))
+        Ok((Epoch(row.epoch), (!updated).then_some(row.holder)))
     }
 
     /// Says that the leader of `epoch` lives; standbys judge the age by the database's clock.

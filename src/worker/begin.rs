@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::companion::Charge;
+use super::companion::{BrokerAccess, Charge, Will};
 use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
@@ -37,15 +37,6 @@ pub enum WorkerError {
     Times(String),
 }
 
-/// How long the processes of an incarnation may live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lived {
-    /// In one process with the scheduler: as long as the worker.
-    WithTheWorker,
-    /// Behind a broker: until the end of a lease.
-    ByLease,
-}
-
 /// What a new incarnation has.
 pub struct Life {
     pub journal: Journal,
@@ -59,7 +50,6 @@ pub struct Life {
 pub async fn begin(
     settings: &WorkerSettings,
     state_dir: &StateDir,
-    lived: Lived,
     on_lost: impl FnOnce(Incarnation) + 'static,
 ) -> Result<Life, WorkerError> {
     state_dir.wait_for_earlier_companion(settings.kill_grace + ENDING).await?;
@@ -75,11 +65,18 @@ pub async fn begin(
     journal.earlier_processes_are_gone()?;
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
-    let charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
-    let charge = match lived {
-        Lived::WithTheWorker => charge,
-        Lived::ByLease => charge.leased(),
-    };
+    let mut charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    if let Some(posted) = &settings.posted {
+        let installation = posted.keys.installation().clone();
+        charge = charge.leased().with_will(Will {
+            worker: journal.worker(),
+            incarnation,
+            journal: state_dir.journal(),
+            base_log_folder: settings.base_log_folder.clone(),
+            worker_lost_after: posted.worker_lost_after,
+            broker: BrokerAccess::new(&posted.broker, installation, posted.internal_secret.clone()),
+        });
+    }
     let (companion, child) = Companion::start(&settings.companion, charge, lost).await?;
     // The companion has its limit from before: tasks keep the usual one, this process holds two files per task.
     raise_file_limit();

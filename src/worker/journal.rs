@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::companion::ProcessId;
-use crate::domain::ids::{Claim, Incarnation, WorkerId};
+use super::shipping::{Mark, Note};
+use crate::domain::ids::{AttemptId, Claim, Incarnation, WorkerId};
 use crate::protocol::work::Report;
 
 /// Beyond this many bytes the journal is written anew with what still counts.
@@ -41,6 +42,14 @@ enum Record {
     Settled {
         claim: Claim,
     },
+    /// A log that is being shipped over a broker, and how far it came.
+    Log {
+        mark: Mark,
+    },
+    /// It was shipped to its end.
+    Shipped {
+        attempt: AttemptId,
+    },
 }
 
 /// The open journal of a running worker.
@@ -53,6 +62,7 @@ pub struct Journal {
     incarnation: Incarnation,
     running: HashMap<Claim, ProcessId>,
     unsettled: BTreeMap<Claim, Report>,
+    unshipped: BTreeMap<AttemptId, Mark>,
     unsynced: bool,
 }
 
@@ -65,6 +75,14 @@ pub struct Past {
     pub unsettled: Vec<Report>,
     /// What is wrong with the file, in sentences.
     pub remarks: Vec<String>,
+}
+
+/// What a dead worker left in its journal, for its companion.
+#[derive(Debug, PartialEq)]
+pub struct Remains {
+    pub incarnation: Incarnation,
+    pub unsettled: Vec<Report>,
+    pub unshipped: Vec<Mark>,
 }
 
 /// Why there is no journal, and so no worker.
@@ -108,10 +126,22 @@ impl Journal {
             incarnation: read.incarnation.next(),
             running: read.running,
             unsettled: read.unsettled,
+            unshipped: read.unshipped,
             unsynced: false,
         };
         journal.rewrite().map_err(failed("write"))?;
         Ok((journal, past))
+    }
+
+    /// Reads what is left, and changes nothing.
+    pub fn remains(path: &Path) -> Result<Remains, JournalError> {
+        let read =
+            read(path, &mut Vec::new()).map_err(|error| JournalError { act: "read", path: path.to_owned(), error })?;
+        Ok(Remains {
+            incarnation: read.incarnation,
+            unsettled: read.unsettled.into_values().collect(),
+            unshipped: read.unshipped.into_values().collect(),
+        })
     }
 
     pub fn worker(&self) -> WorkerId {
@@ -125,6 +155,26 @@ impl Journal {
     /// Outcomes that nobody confirmed yet.
     pub fn unsettled(&self) -> impl Iterator<Item = &Report> {
         self.unsettled.values()
+    }
+
+    /// Logs of which the broker does not have everything.
+    pub fn unshipped(&self) -> impl Iterator<Item = &Mark> {
+        self.unshipped.values()
+    }
+
+    /// What the shipper of logs should know in its next life.
+    pub fn note(&mut self, note: &Note) -> Result<(), JournalError> {
+        match note {
+            Note::Log(mark) => {
+                self.unshipped.insert(mark.attempt, mark.clone());
+                self.append(&Record::Log { mark: mark.clone() })
+            }
+            Note::Done(attempt) => {
+                self.unshipped.remove(attempt);
+                self.append(&Record::Shipped { attempt: *attempt })?;
+                self.compact_if_long()
+            }
+        }
     }
 
     /// Every process of earlier lives is proven gone (W6).
@@ -156,6 +206,10 @@ impl Journal {
             return Ok(());
         }
         self.append(&Record::Settled { claim })?;
+        self.compact_if_long()
+    }
+
+    fn compact_if_long(&mut self) -> Result<(), JournalError> {
         if self.bytes >= COMPACT_AT {
             self.rewrite().map_err(|error| JournalError { act: "compact", path: self.path.clone(), error })?;
         }
@@ -197,6 +251,9 @@ impl Journal {
         for report in self.unsettled.values() {
             bytes.extend(line(&Record::Outcome { report: Box::new(report.clone()) })?);
         }
+        for mark in self.unshipped.values() {
+            bytes.extend(line(&Record::Log { mark: mark.clone() })?);
+        }
         let _ = fs::remove_file(&beside);
         let mut file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&beside)?;
         file.write_all(&bytes)?;
@@ -224,6 +281,7 @@ struct Read {
     incarnation: Incarnation,
     running: HashMap<Claim, ProcessId>,
     unsettled: BTreeMap<Claim, Report>,
+    unshipped: BTreeMap<AttemptId, Mark>,
 }
 
 fn read(path: &Path, remarks: &mut Vec<String>) -> io::Result<Read> {
@@ -250,6 +308,12 @@ fn read(path: &Path, remarks: &mut Vec<String>) -> io::Result<Read> {
             }
             Ok(Record::Settled { claim }) => {
                 read.unsettled.remove(&claim);
+            }
+            Ok(Record::Log { mark }) => {
+                read.unshipped.insert(mark.attempt, mark);
+            }
+            Ok(Record::Shipped { attempt }) => {
+                read.unshipped.remove(&attempt);
             }
             // The machine stopped in the middle of the last record: it was never acted upon.
             Err(_) if lines.peek().is_none() => {}
@@ -379,6 +443,27 @@ mod tests {
         journal.mend().expect("there is room in the folder");
         let (_, past) = open(folder.path(), "m", 1);
         assert_eq!(past.unsettled, [report(first)]);
+    }
+
+    #[test]
+    fn the_next_life_knows_how_far_each_log_was_shipped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), "m", 1);
+        let mark = |n: u128, confirmed| Mark {
+            attempt: AttemptId(Uuid::from_u128(n)),
+            path: format!("{n}.log"),
+            base: 5,
+            confirmed,
+        };
+        for note in
+            [Note::Log(mark(1, 0)), Note::Log(mark(2, 0)), Note::Log(mark(1, 70)), Note::Done(mark(2, 0).attempt)]
+        {
+            journal.note(&note).expect("written");
+        }
+        for _ in 0..2 {
+            let (next, _) = open(folder.path(), "m", 1);
+            assert_eq!(next.unshipped().collect::<Vec<_>>(), [&mark(1, 70)]);
+        }
     }
 
     #[test]

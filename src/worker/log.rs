@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::mask::Mask;
 use super::output::{self, Lines};
+use super::shipping::Feed;
 use crate::domain::time::Time;
 
 /// How serious a line of ours is.
@@ -50,6 +51,10 @@ pub struct TaskLog {
     bound: u64,
     dropped: Dropped,
     said_that_it_fails: bool,
+    /// Over a broker: who ships it.
+    feed: Option<Feed>,
+    /// Bytes that were handed to the file.
+    written: u64,
 }
 
 /// The file behind the log.
@@ -81,6 +86,20 @@ impl TaskLog {
             bound,
             dropped: Dropped::default(),
             said_that_it_fails: false,
+            feed: None,
+            written: 0,
+        }
+    }
+
+    /// What is written is also shipped, once it is released.
+    pub fn shipped_by(self, feed: Option<Feed>) -> Self {
+        Self { feed, ..self }
+    }
+
+    /// The attempt is this worker's for good, so its log may be shipped.
+    pub fn release(&mut self) {
+        if let Some(feed) = &mut self.feed {
+            feed.release();
         }
     }
 
@@ -151,9 +170,13 @@ impl TaskLog {
             return;
         }
         let written = self.file().map_or(Ok(()), |(file, buffer)| file.write_all(buffer));
+        self.written += u64::try_from(self.buffer.len()).unwrap_or(0);
         self.buffer.clear();
         if let Err(error) = written {
             self.failed(&error);
+        }
+        if let Some(feed) = &self.feed {
+            feed.grew(self.written);
         }
     }
 
@@ -161,7 +184,12 @@ impl TaskLog {
     fn file(&mut self) -> Option<(&mut File, &[u8])> {
         if let Sink::NotYet = self.sink {
             self.sink = match open(&self.path(), &self.relative) {
-                Ok(file) => Sink::Open(file),
+                Ok(file) => {
+                    if let Some(feed) = &mut self.feed {
+                        feed.opened(file.metadata().map_or(0, |found| found.len()));
+                    }
+                    Sink::Open(file)
+                }
                 Err(error) => {
                     self.failed(&error);
                     Sink::Lost
@@ -232,9 +260,13 @@ impl TaskLog {
     }
 }
 
+/// Whether a log path, which comes in a message, stays in the log folder.
+pub fn is_inside(relative: &str) -> bool {
+    !relative.is_empty() && Path::new(relative).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
 fn open(path: &Path, relative: &str) -> io::Result<File> {
-    // The path comes in a message: it must stay in the log folder.
-    if Path::new(relative).components().any(|part| !matches!(part, Component::Normal(_))) {
+    if !is_inside(relative) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a log path that leaves the log folder"));
     }
     let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);

@@ -24,6 +24,7 @@ pub mod question;
 pub mod remote;
 pub mod render;
 pub mod settings;
+pub mod shipping;
 pub mod slot;
 pub mod state_dir;
 

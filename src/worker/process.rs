@@ -132,7 +132,8 @@ impl Companion {
 
     /// Says goodbye: the companion ends whatever still runs, frees its lock and leaves.
     pub fn leave(&self) {
-        // It fails only when the companion has left already.
+        // Both fail only when the companion has left already.
+        let _ = self.say(&ToCompanion::Goodbye, Vec::new());
         let _ = shutdown(&self.0.socket, Shutdown::Both);
     }
 

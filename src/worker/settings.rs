@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
+use crate::broker;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
-use crate::domain::secret::Sensitive;
+use crate::domain::secret::{Hidden, Sensitive};
+use crate::protocol::envelope::Keys;
 use crate::protocol::task_channel::MailServer;
 
 /// How to build a worker.
@@ -45,6 +47,20 @@ pub struct WorkerSettings {
     pub sensitive: Sensitive,
     /// Where people look at runs: links begin with it.
     pub base_url: String,
+    /// Behind a broker: what logs and last words need.
+    pub posted: Option<Posted>,
+}
+
+/// What reaches the scheduler beside the worker's own letters: logs, and the obituary that the companion writes.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// For connections of their own: the listener is a node, and no worker.
+    pub broker: broker::Options,
+    pub keys: Keys,
+    /// `[core] internal_secret`, for the companion.
+    pub internal_secret: Hidden,
+    /// `[scheduler] worker_lost_after`
+    pub worker_lost_after: Duration,
 }
 
 /// How Python tasks are run.

@@ -36,6 +36,7 @@ use super::output::LastLine;
 use super::process::{Companion, Process};
 use super::question::{found, question, reply, secrets};
 use super::settings::WorkerSettings;
+use super::shipping::Shipper;
 use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
 
@@ -112,6 +113,8 @@ pub struct Slot {
     pub settings: Rc<WorkerSettings>,
     pub folders: Rc<TempFolders>,
     pub companion: Companion,
+    /// Over a broker: who ships the log.
+    pub shipper: Option<Shipper>,
     pub orders: mpsc::UnboundedReceiver<SlotOrder>,
     pub tell: Box<dyn Fn(Claim, SlotNews)>,
 }
@@ -140,8 +143,9 @@ struct Running {
 impl Slot {
     /// Runs the attempt to its end.
     pub async fn run(mut self) {
-        let mut log =
-            TaskLog::new(&self.settings.base_log_folder, &self.task.log_path, self.settings.max_task_log_bytes);
+        let (path, bound) = (&self.task.log_path, self.settings.max_task_log_bytes);
+        let feed = self.shipper.as_ref().map(|shipper| shipper.feed(self.task.attempt, path));
+        let mut log = TaskLog::new(&self.settings.base_log_folder, path, bound).shipped_by(feed);
         let source = operator::source(&self.task.operator);
         let title = self.title(source);
         log.say(Utc::now(), "worker", Level::Info, &title);
@@ -151,6 +155,11 @@ impl Slot {
             Ok(None) => self.end_of_nothing(&mut log),
             Ok(Some(started)) => self.follow(started, &mut log).await,
         };
+        match &news {
+            // What was withdrawn may be another worker's next, and so may its log.
+            SlotNews::Withdrawn => {}
+            SlotNews::Started { .. } | SlotNews::Asked { .. } | SlotNews::Ended { .. } => log.release(),
+        }
         log.flush();
         drop(log);
         (self.tell)(self.claim, news);
@@ -290,6 +299,7 @@ impl Slot {
         };
         if let Some(process) = pid {
             log.say(started_at, "worker", Level::Info, &format!("Process {} started", process.pid));
+            log.release();
             log.flush();
             (self.tell)(self.claim, SlotNews::Started { process, at: started_at });
             self.stream(&mut running, log).await;

@@ -425,6 +425,7 @@ impl ModelStore {
             | Control::SetPool(_)
             | Control::DeletePool { .. }
             | Control::ExplainDag { .. }
+            | Control::OrderWorkers { .. }
             | Control::CreateBackfill { .. } => return History::default(),
             Control::PauseBackfill { backfill, .. } | Control::CancelBackfill { backfill } => {
                 let row = self.backfills.get(backfill).cloned();

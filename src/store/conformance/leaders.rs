@@ -8,7 +8,7 @@ use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::ids::{Dispatch, Epoch, MapIndex, RunKey};
 use crate::domain::state::{RunState, TaskState};
 use crate::store::write::Write;
-use crate::store::{CommitError, Refused};
+use crate::store::{CommitError, Refused, Succession};
 
 use super::on_every_database;
 use super::rows::{attempt, claim, dag_id, done, run, task, task_id, version, xcom};
@@ -33,6 +33,21 @@ async fn the_older_of_two_leaders_is_refused_and_writes_nothing() {
         let leader = bed.store.leader().await.expect("a leader");
         assert_eq!((leader.epoch, leader.holder.as_str()), (second, "other:2"));
         assert!(leader.age < Duration::from_secs(60), "{leader:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_several_that_follow_one_leader_one_does() {
+    on_every_database(async |bed| {
+        let (mut old, first) = bed.leader().await;
+        let (mut one, mut two) = (bed.another().await.writer(), bed.another().await.writer());
+        assert_eq!(one.succeed("one:1", first).await, Ok(Succession::Leads(first.next())));
+        let overtaken = Succession::Overtaken { current: first.next(), holder: "one:1".to_owned() };
+        assert_eq!(two.succeed("two:2", first).await, Ok(overtaken));
+        assert!(matches!(old.commit(first, Vec::new()).await, Err(CommitError::Conflict { .. })));
+        one.commit(first.next(), Vec::new()).await.expect("who follows leads");
+        assert_eq!(two.succeed("two:2", first.next()).await, Ok(Succession::Leads(first.next().next())));
     })
     .await;
 }

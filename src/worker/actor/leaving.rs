@@ -19,6 +19,9 @@ const WAIT_FOR_SETTLED: Duration = Duration::from_secs(5);
 /// How long the broker may take to hear the goodbye; without it the scheduler finds out by itself.
 const WAIT_FOR_GOODBYE: Duration = Duration::from_secs(3);
 
+/// How long it waits until the broker has its logs; the journal remembers what is left.
+const WAIT_FOR_LOGS: Duration = Duration::from_secs(5);
+
 /// How far leaving has come.
 pub(super) struct Leaving {
     deadline: SpawnHandle,
@@ -105,7 +108,13 @@ impl Worker {
         let (Some(companion), child) = (self.companion.take(), self.child.take()) else { return };
         companion.leave();
         let journal = self.journal.to_sync();
+        let shipper = self.shipper.take();
         let gone = async move {
+            if let Some(shipper) = shipper
+                && !shipper.leave(WAIT_FOR_LOGS).await
+            {
+                tracing::warn!("not every log has reached the scheduler: the next life of this worker ships the rest");
+            }
             let waited = tokio::task::spawn_blocking(move || {
                 if let Some(file) = journal
                     && let Err(error) = file.sync_data()

@@ -16,6 +16,7 @@ mod lifeline;
 mod notices;
 mod places;
 mod rebirth;
+mod shipped;
 mod ticks;
 mod way;
 
@@ -34,13 +35,14 @@ use crate::broker::BrokerError;
 use crate::domain::ids::{Claim, Incarnation, QueueName, WorkerId};
 use crate::domain::limit::Limit;
 use crate::protocol::work::{FromWorker, Report, TaskMessage, ToWorker};
-use crate::worker::begin::{self, Life, Lived, WorkerError};
+use crate::worker::begin::{self, Life, WorkerError};
 use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
 use crate::worker::journal::{Journal, JournalError};
 use crate::worker::leftover::TempFolders;
 use crate::worker::process::Companion;
 use crate::worker::remote::RemoteSettings;
 use crate::worker::settings::WorkerSettings;
+use crate::worker::shipping::Shipper;
 use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
 use crate::worker::state_dir::StateDir;
 use held::{Held, Open, Place};
@@ -82,6 +84,8 @@ pub struct Worker {
     way: Way,
     state_dir: Rc<StateDir>,
     journal: Journal,
+    /// Over a broker: who ships the logs.
+    shipper: Option<Shipper>,
     /// `None` between two incarnations.
     companion: Option<Companion>,
     child: Option<Child>,
@@ -137,7 +141,7 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
         way_in = Some(entrance);
         Ok(Way::InProcess { said, gate })
     };
-    let begun = begin_actor(settings, Lived::WithTheWorker, way).await?;
+    let begun = begin_actor(settings, way).await?;
     let entrance = way_in.expect("the gate was opened while the actor was made");
     let Begun { worker, incarnation, told, ended } = begun;
     Ok(RunningWorker { worker, incarnation, entrance, told, ended })
@@ -153,7 +157,7 @@ pub async fn start_remote(settings: WorkerSettings, remote: RemoteSettings) -> R
     let way = |worker: &Addr<Worker>, life: &Life| {
         Ok(Way::Broker(Box::new(rebirth::connect(remote, &life.journal, &queues, worker.clone())?)))
     };
-    let Begun { worker, incarnation, told, ended } = begin_actor(settings, Lived::ByLease, way).await?;
+    let Begun { worker, incarnation, told, ended } = begin_actor(settings, way).await?;
     Ok(RemoteWorker { worker, incarnation, told, ended })
 }
 
@@ -166,7 +170,6 @@ struct Begun {
 
 async fn begin_actor(
     settings: WorkerSettings,
-    lived: Lived,
     way: impl FnOnce(&Addr<Worker>, &Life) -> Result<Way, WorkerError>,
 ) -> Result<Begun, WorkerError> {
     let settings = Rc::new(settings);
@@ -177,14 +180,16 @@ async fn begin_actor(
             tell(&worker, CompanionLost(incarnation));
         }
     };
-    let life = begin::begin(&settings, &state_dir, lived, on_lost).await?;
+    let life = begin::begin(&settings, &state_dir, on_lost).await?;
     let (worker, incarnation) = (life.journal.worker(), life.journal.incarnation());
     let (ended_tx, ended) = oneshot::channel();
     let (slots, queues) = (settings.slots, settings.queues.clone());
     let mut ctx = Context::new();
     let address = ctx.address();
     let way = way(&address, &life).inspect_err(|_| life.companion.leave())?;
+    let shipper = settings.posted.clone().map(|posted| shipped::shipper(posted, &settings, &life.journal, &ctx));
     let mut actor = Worker {
+        shipper,
         folders: TempFolders::under(&settings.temp_dir),
         settings,
         way,
@@ -404,6 +409,7 @@ impl Worker {
             settings: Rc::clone(&self.settings),
             folders: Rc::clone(&self.folders),
             companion: companion.clone(),
+            shipper: self.shipper.clone(),
             orders: to_slot,
             tell: Box::new(move |claim, news| tell(&worker, FromSlot(claim, news))),
         };

@@ -81,6 +81,7 @@ impl Worker {
             settings: Rc::clone(&self.settings),
             folders: Rc::clone(&self.folders),
             companion: companion.clone(),
+            shipper: self.shipper.clone(),
             orders: to_slot,
             tell: Box::new(move |claim, news| tell(&worker, FromNotice(claim, news))),
         };

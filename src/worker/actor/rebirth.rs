@@ -8,7 +8,7 @@ use super::way::Way;
 use super::{AtBroker, Worker};
 use crate::actor::told::tell;
 use crate::domain::ids::{Incarnation, QueueName};
-use crate::worker::begin::{self, Life, Lived, WorkerError};
+use crate::worker::begin::{self, Life, WorkerError};
 use crate::worker::claim::{ClaimEvent, ClaimState};
 use crate::worker::journal::Journal;
 use crate::worker::remote::{Remote, RemoteSettings};
@@ -70,10 +70,8 @@ impl Worker {
     fn begin_again(&mut self, ctx: &mut Context<Self>) {
         let (settings, state_dir) = (Rc::clone(&self.settings), Rc::clone(&self.state_dir));
         let worker = ctx.address();
-        let lived = if self.way.remote_settings().is_some() { Lived::ByLease } else { Lived::WithTheWorker };
         let begin = async move {
-            begin::begin(&settings, &state_dir, lived, move |incarnation| tell(&worker, CompanionLost(incarnation)))
-                .await
+            begin::begin(&settings, &state_dir, move |incarnation| tell(&worker, CompanionLost(incarnation))).await
         };
         ctx.spawn(begin.into_actor(self).map(|life, worker, ctx| match life {
             Ok(Life { journal, companion, child, unsettled }) => {

@@ -14,6 +14,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::will::Will;
 use crate::worker::boot_time::BootTime;
 
 /// Length of a frame's header in bytes.
@@ -37,6 +38,9 @@ pub enum ToCompanion {
         kill_grace: u64,
         /// Processes live by a lease: none starts before the first one came, none outlives the last one.
         leased: bool,
+        /// Over a broker: how to speak for a worker that is dead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        will: Option<Box<Will>>,
     },
     /// Start a process. With it travel the writing end of its output pipe and, optionally, its standard input.
     Spawn {
@@ -51,6 +55,8 @@ pub enum ToCompanion {
     Lease {
         until: BootTime,
     },
+    /// The worker leaves by its own will: it has said, or will say, itself what is to be said.
+    Goodbye,
 }
 
 /// A process to be, in a process group of its own.

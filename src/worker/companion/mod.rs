@@ -9,7 +9,8 @@
 //! ```
 //!
 //! It is the same binary under a hidden subcommand, with the socket as standard
-//! input. Plain threads and blocking calls: no runtime, no actor, no log. It
+//! input. Plain threads and blocking calls: no runtime, no actor, no log. Only for
+//! the obituary, when nothing is left to guard, does it begin a runtime. It
 //! must never fork (with a large process that was measured 50 times slower than
 //! the posix_spawn path that `std::process::Command` takes without `pre_exec`),
 //! and never wait for its worker: a worker that is stopped must not keep it from killing.
@@ -17,10 +18,14 @@
 pub mod frame;
 mod keeper;
 mod lease;
+mod obituary;
 mod port;
 mod proc;
 mod spawner;
 mod table;
+mod will;
+
+pub use will::{BrokerAccess, Will};
 
 pub use proc::{ProcessId, Stat, all as all_processes, start_time};
 
@@ -36,7 +41,9 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getpid, set_child_subreaper};
 
+use super::journal::Journal;
 use frame::{FromCompanion, ToCompanion};
+use keeper::Fate;
 use lease::Lease;
 use port::Port;
 use table::Table;
@@ -52,12 +59,13 @@ pub struct Charge {
     /// Between TERM and KILL.
     kill_grace: Duration,
     leased: bool,
+    will: Option<Box<Will>>,
 }
 
 impl Charge {
     /// To guard the worker's processes for as long as the worker lives.
     pub fn new(lock: impl Into<PathBuf>, kill_grace: Duration) -> Self {
-        Self { lock: lock.into(), kill_grace, leased: false }
+        Self { lock: lock.into(), kill_grace, leased: false, will: None }
     }
 
     /// No process starts before the first [`Companion::lease_until`](super::process::Companion::lease_until), and none
@@ -66,10 +74,15 @@ impl Charge {
         Self { leased: true, ..self }
     }
 
+    /// When the worker dies, its companion tells the scheduler.
+    pub fn with_will(self, will: Will) -> Self {
+        Self { will: Some(Box::new(will)), ..self }
+    }
+
     /// As it is said to the companion.
     pub fn hello(self) -> ToCompanion {
         let kill_grace = u64::try_from(self.kill_grace.as_millis()).unwrap_or(u64::MAX);
-        ToCompanion::Hello { lock: self.lock, kill_grace, leased: self.leased }
+        ToCompanion::Hello { lock: self.lock, kill_grace, leased: self.leased, will: self.will }
     }
 }
 
@@ -86,13 +99,13 @@ pub fn main() -> ExitCode {
 
 fn guard() -> io::Result<()> {
     let port = Arc::new(Port::of_standard_input()?);
-    let Some((ToCompanion::Hello { lock, kill_grace, leased }, _)) = port.receive()? else {
+    let Some((ToCompanion::Hello { lock, kill_grace, leased, will }, _)) = port.receive()? else {
         return Err(io::Error::other("started without a worker (this command is not for people)"));
     };
     // Told so that `ps` and `top` say more than the name of the binary; it is only a name.
     let _ = fs::write("/proc/self/comm", "updraft-compan");
     // Held until this process ends, after its last kill.
-    let _lock = match hold(&lock) {
+    let lock = match hold(&lock) {
         Ok(file) => file,
         Err(why) => {
             port.send(&FromCompanion::Cannot { why });
@@ -112,10 +125,22 @@ fn guard() -> io::Result<()> {
     }
     port.send(&FromCompanion::Ready { pid: std::process::id() });
     // This thread spawns nothing, so that no program which is slow to start can keep it from killing.
-    let (_, since) = keeper::keep(&table, &port);
+    let (fate, since) = keeper::keep(&table, &port);
     port.stop_receiving();
     keeper::end_everything(&table, &port, since);
-    Ok(())
+    let will = will.filter(|_| fate == Fate::WorkerGone && !port.has_goodbye());
+    let remains = will.map(|will| (Journal::remains(&will.journal), will));
+    // From here on the next worker may begin: it waits for neither broker nor obituary (W7).
+    drop(lock);
+    match remains {
+        Some((Ok(remains), will)) if remains.incarnation == will.incarnation => {
+            obituary::publish(&will, remains).map_err(io::Error::other)
+        }
+        // Somebody has begun a new life, which speaks for itself.
+        Some((Ok(_), _)) | None => Ok(()),
+        // Without its reports an obituary would make lost what has ended.
+        Some((Err(error), _)) => Err(io::Error::other(error)),
+    }
 }
 
 fn start(name: &str, table: &Arc<Table>, port: &Arc<Port>, run: fn(&Table, &Port)) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Shutdown, recv, recvmsg, shutdown};
@@ -16,13 +17,19 @@ pub struct Port {
     reading: Mutex<()>,
     /// What the socket did not take because the worker does not read. Sent later by [`Port::flush`].
     backlog: Mutex<VecDeque<Vec<u8>>>,
+    has_goodbye: AtomicBool,
 }
 
 impl Port {
     /// The socket is standard input, of which a duplicate is kept: tasks get another one.
     pub fn of_standard_input() -> io::Result<Self> {
         let socket = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self { socket, reading: Mutex::new(()), backlog: Mutex::new(VecDeque::new()) })
+        Ok(Self {
+            socket,
+            reading: Mutex::new(()),
+            backlog: Mutex::new(VecDeque::new()),
+            has_goodbye: AtomicBool::new(false),
+        })
     }
 
     /// The next frame and its descriptors; `None` when the worker is gone.
@@ -60,7 +67,17 @@ impl Port {
         if !self.fill(&mut body)? {
             return Ok(None);
         }
-        Ok(Some((frame::decode(&body)?, descriptors)))
+        let message = frame::decode(&body)?;
+        if message == ToCompanion::Goodbye {
+            // While it is this thread's turn, so that whoever sees the end has seen this.
+            self.has_goodbye.store(true, Ordering::SeqCst);
+        }
+        Ok(Some((message, descriptors)))
+    }
+
+    /// Whether the worker said that it leaves.
+    pub fn has_goodbye(&self) -> bool {
+        self.has_goodbye.load(Ordering::SeqCst)
     }
 
     /// False when the worker went in the middle of a frame.

@@ -42,7 +42,7 @@ pub fn serve(table: &Table, port: &Port) {
                 drop(inner);
                 table.for_keeper.notify_one();
             }
-            (ToCompanion::Hello { .. }, _) => {}
+            (ToCompanion::Hello { .. } | ToCompanion::Goodbye, _) => {}
         }
     }
     table.lock().closing = true;

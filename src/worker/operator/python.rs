@@ -22,7 +22,7 @@ pub fn prepare(
     settings: &WorkerSettings,
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
-    dag_file::check(&task.run, &settings.dags_folder)?;
+    dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
     let (name, rest) = settings
         .python
         .command

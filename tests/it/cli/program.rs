@@ -8,6 +8,8 @@ use super::Home;
 const COMMANDS: &[&str] = &[
     "standalone",
     "scheduler",
+    "dag-processor",
+    "triggerer",
     "version",
     "info",
     "cheat-sheet",

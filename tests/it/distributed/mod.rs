@@ -1,4 +1,10 @@
-//! Nodes that meet at a broker: real RabbitMQ, real processes.
+//! The product on several nodes: real RabbitMQ, Redis and Postgres, the real program, under names of each test's own.
 
+mod bed;
 mod celery;
+mod companion;
+mod leader;
+mod logs;
+mod standby;
+mod together;
 mod worker;

@@ -136,7 +136,7 @@ impl Home {
     }
 
     /// The program with this home and nothing else in its environment that it would heed.
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_updraft"));
         command.current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {

@@ -65,6 +65,7 @@ pub fn settings(folder: &Path, slots: u32) -> WorkerSettings {
         mail: updraft::protocol::task_channel::MailServer::default(),
         sensitive: Sensitive::default(),
         base_url: "http://localhost:8080".to_owned(),
+        posted: None,
     }
 }
 
