@@ -4,7 +4,7 @@
 //! lapin's own recovery is off: what it restores cannot be told from outside, and a connection of ours is a new one.
 
 mod channel;
-mod connect;
+pub(super) mod connect;
 mod declare;
 mod publisher;
 
@@ -69,7 +69,7 @@ async fn watch(events: impl Stream<Item = lapin::Event>, connection: ConnectionS
 }
 
 /// What the broker said, without lapin's frame around it.
-fn said(error: &lapin::Error) -> String {
+pub(super) fn said(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(error) => error.get_message().to_string(),
         ErrorKind::IOError(error) => error.to_string(),
@@ -79,7 +79,7 @@ fn said(error: &lapin::Error) -> String {
 }
 
 /// A lapin error in the middle of a connection's life.
-fn failure(error: &lapin::Error) -> BrokerError {
+pub(super) fn failure(error: &lapin::Error) -> BrokerError {
     match error.kind() {
         ErrorKind::ProtocolError(refusal) if refusal.get_id() == 403 => BrokerError::Forbidden { why: said(error) },
         ErrorKind::ProtocolError(refusal) if refusal.get_id() < 500 && refusal.get_id() != 320 => {
@@ -90,7 +90,7 @@ fn failure(error: &lapin::Error) -> BrokerError {
 }
 
 /// Names of queues are checked where they are made.
-fn short(text: &str) -> ShortString {
+pub(super) fn short(text: &str) -> ShortString {
     ShortString::try_new(text).unwrap_or_default()
 }
 

@@ -21,11 +21,13 @@
 //! # What it does not
 //! It knows no message: bodies are bytes, signed and checked by [`crate::protocol::envelope`]. It decides nothing
 //! about attempts: a redelivery, a lost connection, a returned message prove nothing there (PROTOCOL L6).
+//! [`celery`] stands beside it: what Celery's own tools are shown, over a connection of its own.
 //! There is no in-process back end: within one process the actors' mailboxes do this work, with nothing to confirm.
 
 pub mod address;
 mod amqp;
 mod backoff;
+pub mod celery;
 pub mod error;
 mod ledger;
 mod link;

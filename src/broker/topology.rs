@@ -99,6 +99,12 @@ impl Names {
         }
     }
 
+    /// Back from the name that the broker knows to Airflow's. `None`: it is no queue of tasks of this installation.
+    pub fn task_of(&self, name: &str) -> Option<QueueName> {
+        let rest = name.strip_prefix(self.installation.as_str())?.strip_prefix(".task.")?;
+        QueueName::new(rest).ok()
+    }
+
     pub fn scheduler(&self) -> Queue {
         self.named("scheduler", QueueKind::Scheduler)
     }
@@ -183,6 +189,8 @@ mod tests {
         let names = names("updraft");
         let queue = QueueName::new("high mem").expect("a name");
         assert_eq!(names.task(&queue).expect("short").name(), "updraft.task.high mem");
+        assert_eq!(names.task_of("updraft.task.high mem"), Some(queue));
+        assert!(names.task_of("other.task.high mem").is_none() && names.task_of("updraft.log").is_none());
         assert_eq!(names.scheduler().name(), "updraft.scheduler");
         assert_eq!(names.log().name(), "updraft.log");
         assert_eq!(names.dead().name(), "updraft.dead");

@@ -175,6 +175,8 @@ pub struct Celery {
     pub worker_concurrency: u32,
     /// `max,min`; empty: the number is fixed.
     pub worker_autoscale: String,
+    pub worker_enable_remote_control: bool,
+    pub worker_send_task_events: bool,
     /// One address or several, separated by `;`, with their passwords.
     pub broker_url: Secret,
     pub ssl_active: bool,

@@ -174,7 +174,8 @@ pub static KEYS: &[Key] = &[
         .sensitive()
         .formerly(&[("celery", "celery_result_backend")]),
     Key::new("celery", "worker_autoscale", Kind::Text).since("Airflow 1.10"),
-    Key::new("celery", "worker_enable_remote_control", Kind::Bool).since("Airflow 2.1.0").later(),
+    Key::new("celery", "worker_enable_remote_control", Kind::Bool).since("Airflow 2.1.0"),
+    Key::new("celery", "worker_send_task_events", Kind::Bool).since("updraft 0.1"),
     Key::new("celery", "operation_timeout", Kind::Seconds).since("Airflow 1.10.8").later(),
     Key::new("celery", "celery_app_name", Kind::Text).since("Airflow 1.10").later(),
     Key::new("celery", "ssl_active", Kind::Bool).since("Airflow 1.10"),

@@ -3,6 +3,7 @@
 //! nothing that a part could decide.
 
 pub mod broker;
+mod celery;
 pub mod client;
 mod courier;
 pub mod dag_folder;

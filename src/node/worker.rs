@@ -10,8 +10,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::broker::celery::{Order, Post, Witness};
 use crate::config::{self, Environment, Flag};
 use crate::domain::ids::{Incarnation, QueueName, WorkerId};
 use crate::domain::limit::Limit;
@@ -19,9 +21,12 @@ use crate::domain::problem::{Place, Problem};
 use crate::domain::secret::Hidden;
 use crate::protocol::work::ToWorker;
 use crate::worker::state_dir::LOCK_FILE;
-use crate::worker::{Autoscale, Posted, RemoteSettings, RemoteTimes, RemoteWorker, WorkerSettings, start_remote};
+use crate::worker::{
+    Autoscale, Posted, RemoteSettings, RemoteTimes, RemoteWorker, WorkerError, WorkerSettings, start_remote,
+};
 
 use super::broker::{self, Role};
+use super::celery;
 use super::pid_file::PidFile;
 use super::run::{NodeError, host_name, worker_settings};
 use super::signals::Signals;
@@ -64,11 +69,19 @@ pub async fn run(
     let signals = Signals::listen()?;
     let listen = |kind| signal(kind).map_err(|why| NodeError::System { what: "cannot listen for signals", why });
     let mut hang_up = listen(SignalKind::hangup())?;
-    let remote = remote(settings).map_err(NodeError::Configuration)?;
+    let mut remote = remote(settings).map_err(NodeError::Configuration)?;
     let mut own = of_this_worker(settings, &environment, &wishes, remote.autoscale);
     own.posted = Some(posted(settings, &remote).map_err(NodeError::Configuration)?);
     let _pid_file = wishes.pid_file.map(PidFile::write).transpose()?;
     tracing::info!(worker = own.name, state = %own.state_dir.display(), "the worker starts");
+    let post = celery::show(settings, &own, &remote).map_err(|why| WorkerError::Broker(Box::new(why)))?;
+    let (mut orders, presence) = match post {
+        Some(Post { witness, orders, presence }) => {
+            remote.witness = witness;
+            (Some(orders), Some(presence))
+        }
+        None => (None, None),
+    };
     let RemoteWorker { worker, incarnation, told, mut ended } = start_remote(own, remote).await?;
     tracing::debug!(%worker, %incarnation, "a new life begins");
     let mut deadline = settings.workers.drain_deadline;
@@ -82,11 +95,25 @@ pub async fn run(
                 Ok(slots) => told.say(ToWorker::Resize { slots }),
                 Err(error) => tracing::error!(%error, "the configuration is not read again: the worker keeps its slots"),
             },
-            left = &mut ended => return match left {
-                Ok(left) => Ok(left?),
-                Err(_) => Err(NodeError::WorkerVanished),
-            },
+            Some(order) = next_order(&mut orders) => told.say(celery::meant(order, &settings.workers)),
+            left = &mut ended => {
+                if let Some(presence) = presence {
+                    presence.leave().await;
+                }
+                return match left {
+                    Ok(left) => Ok(left?),
+                    Err(_) => Err(NodeError::WorkerVanished),
+                };
+            }
         }
+    }
+}
+
+/// Never, when nobody can order anything.
+async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Option<Order> {
+    match orders {
+        Some(orders) => orders.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -145,5 +172,6 @@ fn remote(settings: &config::Settings) -> Result<RemoteSettings, Problem> {
             long_task_after: times.long_task_after,
         },
         autoscale,
+        witness: Witness::default(),
     })
 }

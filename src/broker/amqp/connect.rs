@@ -13,7 +13,7 @@ use super::said;
 /// RabbitMQ's own default.
 const GUEST: &str = "guest";
 
-pub(super) async fn connect(dial: &Dial) -> Result<Connection, BrokerError> {
+pub(in crate::broker) async fn connect(dial: &Dial) -> Result<Connection, BrokerError> {
     let properties = ConnectionProperties::default()
         .with_connection_name(LongString::from(dial.label.as_str()))
         .with_client_property("product".into(), LongString::from("updraft"));

@@ -187,7 +187,7 @@ async fn begin_actor(
     let mut ctx = Context::new();
     let address = ctx.address();
     let way = way(&address, &life).inspect_err(|_| life.companion.leave())?;
-    let shipper = settings.posted.clone().map(|posted| shipped::shipper(posted, &settings, &life.journal, &mut ctx));
+    let shipper = settings.posted.clone().map(|posted| shipped::shipper(posted, &settings, &life.journal, &ctx));
     let mut actor = Worker {
         shipper,
         folders: TempFolders::under(&settings.temp_dir),

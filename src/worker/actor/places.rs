@@ -39,6 +39,7 @@ impl Worker {
             }
             Ok(parcel) => {
                 self.last_n = claim.n;
+                remote.settings.witness.delivered(claim, &task, parcel.was_delivered_before());
                 self.held.insert(claim, Held::new(task, Place::Seat(seat), Some(parcel)));
                 self.happened(claim, ClaimEvent::Delivered { granted: false }, ctx);
             }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::broker::celery::Witness;
 use crate::broker::{Broker, BrokerError, Delivery, Event, Events, Listener, Options, Outgoing, Published, Replies};
 use crate::domain::ids::{Epoch, Incarnation, QueueName, WorkerId};
 use crate::protocol::envelope::{Keys, Sender};
@@ -39,6 +40,8 @@ pub struct RemoteSettings {
     pub times: RemoteTimes,
     /// The number of slots follows the work between these bounds.
     pub autoscale: Option<Autoscale>,
+    /// For Celery's tools; it changes nothing here.
+    pub witness: Witness,
 }
 
 /// The times of PROTOCOL §8 that a worker keeps.
@@ -186,6 +189,7 @@ impl Remote {
         if self.is_silent {
             return;
         }
+        self.settings.witness.said(&message);
         self.outgoing.push(message);
         if !self.flush_is_due {
             self.flush_is_due = true;

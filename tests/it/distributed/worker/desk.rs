@@ -35,6 +35,7 @@ pub struct Desk {
     pub broker: Broker,
     pub epoch: Epoch,
     installation: String,
+    url: String,
     address: Address,
     variables: BTreeMap<String, String>,
     _events: Events,
@@ -60,10 +61,15 @@ pub fn broker_url() -> String {
 
 impl Desk {
     pub async fn open() -> Self {
+        Self::open_at(broker_url()).await
+    }
+
+    /// In another virtual host than the others.
+    pub async fn open_at(url: String) -> Self {
         let installation = format!("test-{}", Uuid::new_v4().simple());
         let name = Installation::new(installation.clone()).expect("a good name");
         let names = Names::new(name.clone());
-        let address = Address::parse_all(&broker_url()).expect("an address to test with").remove(0);
+        let address = Address::parse_all(&url).expect("an address to test with").remove(0);
         let mut options = Options::new(vec![address.clone()], names.clone(), Listener::Node(Uuid::new_v4()));
         options.queues = vec![names.scheduler(), names.task(&QueueName::default_queue()).expect("short")];
         let (broker, mut events, _replies) = Broker::open(options);
@@ -78,6 +84,7 @@ impl Desk {
             broker,
             epoch: Epoch(1),
             installation,
+            url,
             address,
             variables: BTreeMap::new(),
             _events: events,
@@ -118,7 +125,7 @@ impl Desk {
 
     /// The broker's address with another port.
     pub fn url_at(&self, port: u16) -> String {
-        broker_url().replacen(&format!(":{}/", self.address.port), &format!(":{port}/"), 1)
+        self.url.replacen(&format!(":{}/", self.address.port), &format!(":{port}/"), 1)
     }
 
     /// The program with this installation, and nothing else in its environment that it would heed.
@@ -130,7 +137,7 @@ impl Desk {
             }
         }
         command.current_dir(self.folder.path()).env("UPDRAFT_HOME", self.in_home("")).env("NO_COLOR", "1");
-        command.env("UPDRAFT__CELERY__BROKER_URL", broker_url()).env("UPDRAFT__CORE__INTERNAL_SECRET", SECRET);
+        command.env("UPDRAFT__CELERY__BROKER_URL", &self.url).env("UPDRAFT__CORE__INTERNAL_SECRET", SECRET);
         command.env("UPDRAFT__CORE__INSTALLATION", &self.installation).envs(&self.variables);
         command.args(words);
         command
