@@ -81,6 +81,34 @@ pub struct Node {
     runtime: Rc<Runtime>,
 }
 
+/// A worker node; killed when dropped.
+pub struct Worker {
+    child: Guarded,
+    log: PathBuf,
+}
+
+impl Worker {
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// TERM: it drains and leaves.
+    pub fn stop(self) -> Result<()> {
+        terminate(self.child, &self.log)
+    }
+}
+
+/// TERM, and the end of the process, which must be a good one.
+fn terminate(mut child: Guarded, log: &Path) -> Result<()> {
+    let pid = Pid::from_raw(i32::try_from(child.0.id())?).ok_or("the node has no pid")?;
+    kill_process(pid, Signal::TERM)?;
+    let status = child.0.wait()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("the node ended with {status} when asked to stop; {}", last_words(log)).into())
+}
+
 impl Home {
     pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("home-").tempdir_in(homes()?)?.keep();
@@ -132,17 +160,39 @@ impl Home {
         command
     }
 
-    /// Starts `updraft standalone`, without waiting for anything.
-    fn spawn(&self) -> Result<Guarded> {
-        let log = File::create(self.log())?;
+    /// Starts a role of the program, without waiting for anything.
+    fn spawn(&self, words: &[&str], log: &Path) -> Result<Guarded> {
+        let log = File::create(log)?;
         let mut command = self.command();
-        command.arg("standalone").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Ok(Guarded(command.spawn()?))
+    }
+
+    /// Starts `updraft scheduler` and waits until it hears commands.
+    pub fn start_scheduler(&self) -> Result<Node> {
+        let mut child = self.spawn(&["scheduler"], &self.log())?;
+        let begun = Instant::now();
+        while !updraft::node::nudge::nudge(self.path()) {
+            self.check(&mut child, begun)?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.attach(child)
+    }
+
+    /// Starts `updraft celery worker` in a home of its own, with the same broker and secret.
+    pub fn start_worker(&self, slots: usize) -> Result<Worker> {
+        let home = Self::new()?;
+        let mut variables = self.variables.clone();
+        variables.extend(home.variables.clone().into_iter().filter(|(name, _)| *name == "UPDRAFT_HOME"));
+        variables.remove("UPDRAFT__DATABASE__SQL_ALCHEMY_CONN");
+        let home = Self { variables, ..home };
+        let child = home.spawn(&["celery", "worker", "-c", &slots.to_string()], &home.log())?;
+        Ok(Worker { child, log: home.log() })
     }
 
     /// Starts `updraft standalone` and waits until it hears commands.
     pub fn start(&self) -> Result<Node> {
-        let mut child = self.spawn()?;
+        let mut child = self.spawn(&["standalone"], &self.log())?;
         let begun = Instant::now();
         loop {
             let greeted = fs::read_to_string(self.log())?.contains("is ready in");
@@ -243,21 +293,7 @@ impl Node {
             by: TriggeredBy::Cli,
             user: None,
         };
-        match self.block_on(self.client.control(&Control::Trigger(trigger), None))? {
-            Reply::Triggered(run) => Ok(run.run_id),
-            Reply::Refused { why } => Err(why.into()),
-            Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::RunMarked { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::DagDeleted { .. }
-            | Reply::Explained { .. }
-            | Reply::DagExplained { .. }
-            | Reply::Cleaned { .. } => Err("a trigger was answered like something else".into()),
-        }
+        Ok(self.block_on(self.client.control(&Control::Trigger(trigger), None))?.triggered()?.run_id)
     }
 
     /// Triggers a run and waits for its success.
@@ -311,11 +347,8 @@ impl Node {
     }
 
     /// TERM: the node drains and leaves.
-    pub fn stop(mut self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.0.id())?).ok_or("the node has no pid")?;
-        kill_process(pid, Signal::TERM)?;
-        let status = self.child.0.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the node ended with {status} when asked to stop").into()) }
+    pub fn stop(self) -> Result<()> {
+        terminate(self.child, &self.log)
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Work {
     True,
     /// `sleep 0.05` in Bash.
     Nap,
+    /// An attempt in a slot of a worker, without a process: a condition that is true.
+    Condition,
 }
 
 /// When a DAG of a shape runs.
@@ -44,6 +46,7 @@ impl Shape {
             Work::Nothing => "empty: true",
             Work::True => "bash: \"true\"",
             Work::Nap => "bash: \"sleep 0.05\"",
+            Work::Condition => "short_circuit: \"{{ 1 }}\"",
         };
         let text = format!("{when}max_active_runs: 0\nmax_active_tasks: 0\ntasks:\n");
         Self { text, work, tasks: 0 }

@@ -5,7 +5,7 @@ mod test;
 
 use std::io::Write;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use crate::config::Era;
@@ -81,13 +81,14 @@ struct Get {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["conn_uri", "conn_json", "conn_type"])))]
 struct Add {
     conn_id: ConnectionId,
     /// Everything as a URI.
-    #[arg(long, value_name = "URI", conflicts_with_all = ["conn_json", "conn_type"], required_unless_present_any = ["conn_json", "conn_type"])]
+    #[arg(long, value_name = "URI")]
     conn_uri: Option<String>,
     /// Everything as a JSON object.
-    #[arg(long, value_name = "JSON", conflicts_with = "conn_type")]
+    #[arg(long, value_name = "JSON")]
     conn_json: Option<String>,
     #[arg(long, value_name = "TYPE")]
     conn_type: Option<String>,

@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::domain::problem::Problem;
 use crate::node::client::ClientError;
 use crate::node::run::NodeError;
+use crate::protocol::answered::Unanswered;
 use crate::protocol::control::Refused;
 use crate::store::{StoreError, VaultError};
 
@@ -76,6 +77,16 @@ impl From<Refused> for CliError {
     }
 }
 
+impl From<Unanswered> for CliError {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Refused(why) => why.into(),
+            other @ Unanswered::OtherKind => Self::failed(other.to_string())
+                .hint("it is another version of the program: restart it with this one".to_owned()),
+        }
+    }
+}
+
 impl From<VaultError> for CliError {
     fn from(error: VaultError) -> Self {
         Self::Vault(Box::new(error))
@@ -137,7 +148,9 @@ impl CliError {
                 | NodeError::Worker(_)
                 | NodeError::WorkerVanished
                 | NodeError::SchedulerVanished
+                | NodeError::Broker(_)
                 | NodeError::Deposed { .. }
+                | NodeError::PidFile(_)
                 | NodeError::Listen { .. }
                 | NodeError::System { .. } => plain(),
             },
@@ -168,11 +181,6 @@ impl CliError {
             Self::Output(_) | Self::Store(_) | Self::Vault(_) => plain(),
         }
     }
-}
-
-/// A reply that belongs to no question of ours: the other side is of another version.
-pub fn other_answer() -> CliError {
-    CliError::failed("the scheduler answered another question")
 }
 
 /// The one way to say it, whoever noticed; without a better idea the hint names the list.

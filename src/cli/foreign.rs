@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 
 /// Airflow's word, and what does its job here.
-const FOREIGN: [(&str, &str); 8] = [
+const FOREIGN: [(&str, &str); 6] = [
     ("webserver", "`updraft standalone` serves what there is to see"),
     ("api-server", "`updraft standalone` serves what there is to see"),
-    ("dag-processor", "the scheduler reads DAG files itself: `updraft scheduler`"),
-    ("triggerer", "the scheduler waits for triggers itself: `updraft scheduler`"),
     ("celery", "worker nodes over a message broker are not built yet; `updraft scheduler` runs tasks itself"),
     ("users", "there are no users yet: nothing is served but a health page on loopback"),
     ("roles", "there are no users yet: nothing is served but a health page on loopback"),

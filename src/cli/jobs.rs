@@ -26,7 +26,7 @@ pub struct JobsCommand {
 
 #[derive(Clone, Debug, Subcommand)]
 enum JobsAction {
-    /// Prove that a scheduler lives: for health checks of containers.
+    /// Prove that a scheduler lives: for health checks of containers. One that stands by is found on its own machine.
     #[command(
         after_help = "Examples:\n  updraft jobs check\n  updraft jobs check --job-type SchedulerJob --local     # on this machine"
     )]
@@ -68,10 +68,16 @@ impl Check {
         let client = session.client().await?;
         let found = Scheduler::find(&client).await?;
         let host = if self.local { Some(host_name()) } else { self.hostname };
-        let is_meant = self.job_type.as_deref().is_none_or(|wanted| wanted == SCHEDULER)
-            && host.is_none_or(|host| host == found.host());
-        if !found.lives || !is_meant {
+        let is_of_type = self.job_type.as_deref().is_none_or(|wanted| wanted == SCHEDULER);
+        let leads_there = found.lives && host.as_deref().is_none_or(|host| host == found.host());
+        // The database knows only who leads; who stands by is known where it does.
+        let stands_by_there = host.is_some_and(|host| host == host_name()) && client.node_stands_by();
+        if !is_of_type || !(leads_there || stands_by_there) {
             return Err(CliError::failed("No alive jobs found."));
+        }
+        if !leads_there {
+            let leader = if found.lives { found.status.holder.as_str() } else { "nobody" };
+            session.say(format_args!("it stands by: {leader} leads"));
         }
         Ok(writeln!(session.out, "Found one alive job.")?)
     }

@@ -2,11 +2,11 @@
 
 use crate::config::Settings;
 use crate::domain::dag::TaskDefinition;
-use crate::domain::ids::{DagId, RunId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, RunId, RunKey, TaskId};
 use crate::domain::problem::suggestion;
 use crate::store::Store;
 use crate::store::query::{DagEntry, RunFilter};
-use crate::store::write::RunRow;
+use crate::store::write::{RunRow, TaskRow};
 
 use super::arguments::WrittenDate;
 use super::error::{CliError, no_such_dag};
@@ -72,6 +72,29 @@ pub async fn no_such_run(store: &Store, dag: &DagId, named: &str) -> Result<Stri
     let meant = suggestion(named, runs.iter().map(|run| run.run_id.as_str()));
     Ok(meant
         .unwrap_or_else(|| format!("the newest run is `{}`; `updraft dags list-runs {dag}` shows all", newest.run_id)))
+}
+
+/// A task instance; `None` where the run has not begun. A map index that means nothing is refused.
+pub async fn instance(
+    store: &Store,
+    run: RunKey,
+    task: &TaskId,
+    map_index: MapIndex,
+) -> Result<Option<TaskRow>, CliError> {
+    if let Some(row) = store.task(run, task, map_index).await? {
+        return Ok(Some(row));
+    }
+    let all = store.tasks(run).await?;
+    let last = all.iter().filter(|row| row.task_id == *task).map(|row| row.map_index).max();
+    match last {
+        None => Ok(None),
+        Some(MapIndex::UNMAPPED) => {
+            Err(CliError::failed(format!("task `{task}` is not mapped in this run, so it has no element {map_index}")))
+        }
+        Some(last) => Err(CliError::failed(format!(
+            "task `{task}` is mapped in this run: name one of its elements, --map-index 0 to {last}"
+        ))),
+    }
 }
 
 /// A task of a DAG as it is defined now.

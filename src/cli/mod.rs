@@ -10,6 +10,7 @@
 mod arguments;
 mod assets;
 mod backfill;
+mod celery;
 mod cheat_sheet;
 mod completion;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod output;
 mod pools;
 mod progress;
 mod rotate;
+mod services;
 mod session;
 mod simulate;
 mod tail;
@@ -74,9 +76,21 @@ enum Command {
         after_help = "Examples:\n  updraft standalone\n  updraft standalone --dags-folder ~/flows --port 9090\n  updraft standalone --executor SequentialExecutor"
     )]
     Standalone(node::Standalone),
-    /// Run the scheduler with its workers, and nothing to look at.
-    #[command(after_help = "Example:\n  updraft scheduler --parallelism 8")]
+    /// Run the scheduler, and nothing to look at: with a worker of its own, or (CeleryExecutor) for workers elsewhere.
+    #[command(
+        after_help = "Examples:\n  updraft scheduler --parallelism 8\n  updraft scheduler --executor CeleryExecutor     # a second one, in a home of its own, stands by"
+    )]
     Scheduler(node::Scheduler),
+    /// Take tasks from the broker and run them here: the name that Airflow 1.10 had for `celery worker`.
+    #[command(after_help = "Example:\n  updraft worker -q etl -c 8")]
+    Worker(celery::Worker),
+    Celery(celery::CeleryCommand),
+    /// Do nothing until asked to stop: the scheduler reads DAG files itself. For unit files of Airflow.
+    #[command(after_help = "Example:\n  updraft dag-processor")]
+    DagProcessor(services::DagProcessor),
+    /// Do nothing until asked to stop: the scheduler waits for triggers itself. For unit files of Airflow.
+    #[command(after_help = "Example:\n  updraft triggerer")]
+    Triggerer(services::Triggerer),
     Dags(dags::DagsCommand),
     Tasks(tasks::TasksCommand),
     #[command(visible_alias = "datasets")]
@@ -165,6 +179,10 @@ impl Command {
         match self {
             Self::Standalone(standalone) => standalone.run(session),
             Self::Scheduler(scheduler) => scheduler.run(session),
+            Self::Worker(worker) => worker.run(session),
+            Self::Celery(celery) => celery.run(session),
+            Self::DagProcessor(service) => service.run(session),
+            Self::Triggerer(service) => service.run(session),
             Self::Dags(dags) => block_on(dags.run(session)),
             Self::Tasks(tasks) => block_on(tasks.run(session)),
             Self::Assets(assets) => block_on(assets.run(session)),

@@ -17,7 +17,7 @@ struct NodeFlags {
     /// Where the DAG files are.
     #[arg(long, value_name = "FOLDER")]
     dags_folder: Option<String>,
-    /// SequentialExecutor or LocalExecutor.
+    /// SequentialExecutor, LocalExecutor or CeleryExecutor.
     #[arg(long, value_name = "NAME")]
     executor: Option<String>,
     /// How many tasks run at once; 0 is no limit.

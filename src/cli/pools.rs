@@ -12,11 +12,11 @@ use crate::domain::ids::PoolName;
 use crate::domain::problem::suggestion;
 use crate::domain::python_json::python_json_text;
 use crate::node::client::Client;
-use crate::protocol::control::{Control, Pool, Reply};
+use crate::protocol::control::{Control, Pool};
 use crate::store::write::PoolRow;
 
 use super::arguments::Output;
-use super::error::{CliError, other_answer};
+use super::error::CliError;
 use super::output::{Cell, Rows};
 use super::session::Session;
 
@@ -91,21 +91,8 @@ impl PoolsCommand {
             }
             PoolsAction::Delete { pool } => {
                 let user = session.user().map(str::to_owned);
-                match client.control(&Control::DeletePool { pool }, user.as_deref()).await? {
-                    Reply::PoolDeleted { pool } => Ok(writeln!(session.out, "Pool {pool} deleted")?),
-                    Reply::Refused { why } => Err(why.into()),
-                    Reply::Triggered(_)
-                    | Reply::Paused { .. }
-                    | Reply::PoolSet { .. }
-                    | Reply::Touched { .. }
-                    | Reply::RunMarked { .. }
-                    | Reply::BackfillCreated(_)
-                    | Reply::BackfillChanged { .. }
-                    | Reply::DagDeleted { .. }
-                    | Reply::Explained { .. }
-                    | Reply::DagExplained { .. }
-                    | Reply::Cleaned { .. } => Err(other_answer()),
-                }
+                client.control(&Control::DeletePool { pool: pool.clone() }, user.as_deref()).await?.pool_deleted()?;
+                Ok(writeln!(session.out, "Pool {pool} deleted")?)
             }
             PoolsAction::Import { file } => import(session, &client, &file).await,
             PoolsAction::Export { file } => export(session, &client, &file).await,
@@ -114,21 +101,7 @@ impl PoolsCommand {
 }
 
 async fn set(session: &Session, client: &Client, pool: Pool) -> Result<(), CliError> {
-    match client.control(&Control::SetPool(pool), session.user()).await? {
-        Reply::PoolSet { .. } => Ok(()),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::Cleaned { .. } => Err(other_answer()),
-    }
+    Ok(client.control(&Control::SetPool(pool), session.user()).await?.pool_set()?)
 }
 
 async fn existing(client: &Client, pool: &PoolName) -> Result<PoolRow, CliError> {
@@ -163,8 +136,8 @@ async fn import(session: &mut Session, client: &Client, file: &Path) -> Result<(
     let mut pools = Vec::with_capacity(object.len());
     for (name, value) in object {
         let name = PoolName::new(&name).map_err(|invalid| CliError::failed(format!("{shown}: {invalid}")))?;
-        let Written { slots, description, include_deferred } =
-            serde_json::from_value(value).map_err(|why| CliError::failed(format!("{shown}: pool {name}: {why}")))?;
+        let Written { slots, description, include_deferred } = serde_json::from_value(value)
+            .map_err(|why| CliError::failed(format!("{shown}: pool {name}: {}", said(&why))))?;
         pools.push(Pool { name, slots, description: description.unwrap_or_default(), include_deferred });
     }
     let count = pools.len();
@@ -188,4 +161,9 @@ async fn export(session: &mut Session, client: &Client, file: &Path) -> Result<(
     }
     fs::write(file, text + "\n").map_err(|why| CliError::failed(format!("cannot write {}: {why}", file.display())))?;
     Ok(writeln!(session.out, "Exported {count} pools to {}", file.display())?)
+}
+
+/// What a JSON reader says, without a word of Rust's.
+fn said(why: &serde_json::Error) -> String {
+    why.to_string().replace("expected i32", "expected a whole number")
 }

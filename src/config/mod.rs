@@ -51,8 +51,8 @@ pub use manual::{DEFAULT_TOML, explain};
 pub use origin::Origin;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Api, Celery, Core, DagProcessor, Database, IgnoreFileSyntax, Logging, LoggingLevel, Operators, Python,
-    PythonRunner, Scheduler, Settings, SqliteSynchronous, Workers,
+    Api, BrokerQueueType, BrokerTransport, Celery, Core, DagProcessor, Database, IgnoreFileSyntax, Logging,
+    LoggingLevel, Operators, Python, PythonRunner, Scheduler, Settings, SqliteSynchronous, Workers,
 };
 pub use table::KEYS;
 pub use times::{RECONNECT_BACKOFF, Times, TimesViolation};

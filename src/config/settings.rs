@@ -27,6 +27,7 @@ pub struct Settings {
     pub python: Python,
     pub operators: Operators,
     pub celery: Celery,
+    pub celery_broker_transport_options: BrokerTransport,
     pub workers: Workers,
     pub logging: Logging,
     pub api: Api,
@@ -64,6 +65,10 @@ pub struct Core {
     pub hide_sensitive_var_conn_fields: bool,
     pub sensitive_var_conn_names: Vec<String>,
     pub max_map_length: u32,
+    /// Begins the name of every queue at the broker.
+    pub installation: String,
+    /// Secrets that sign messages between nodes, separated by commas; empty where no other nodes are.
+    pub internal_secret: Secret,
     /// Keys of the encryption at rest, separated by commas; empty: they are in a file of the home folder.
     pub fernet_key: Secret,
     #[serde(deserialize_with = "seconds")]
@@ -168,6 +173,26 @@ pub struct Operators {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Celery {
     pub worker_concurrency: u32,
+    /// `max,min`; empty: the number is fixed.
+    pub worker_autoscale: String,
+    /// One address or several, separated by `;`, with their passwords.
+    pub broker_url: Secret,
+    pub ssl_active: bool,
+    /// These three: empty for none.
+    pub ssl_key: PathBuf,
+    pub ssl_cert: PathBuf,
+    pub ssl_cacert: PathBuf,
+}
+
+/// `[celery_broker_transport_options]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct BrokerTransport {
+    #[serde(deserialize_with = "seconds")]
+    pub socket_connect_timeout: Duration,
+    pub queue_type: BrokerQueueType,
+    pub publish_window: u32,
+    pub log_queue_length: u32,
+    pub dead_letter_queue_length: u32,
 }
 
 /// `[workers]`
@@ -217,6 +242,16 @@ pub struct Api {
     pub port: u16,
     /// Empty: made of the host's name and the port.
     pub base_url: String,
+}
+
+/// Which type of queue RabbitMQ makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerQueueType {
+    /// One copy.
+    Classic,
+    /// A copy on most nodes of a cluster.
+    Quorum,
 }
 
 /// How `.airflowignore` is written.

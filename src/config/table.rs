@@ -35,8 +35,8 @@ pub static KEYS: &[Key] = &[
     Key::new("core", "dag_discovery_safe_mode", Kind::Bool).since("Airflow 1.10"),
     Key::new("core", "dag_ignore_file_syntax", Kind::Words(&["glob", "regexp"])).since("Airflow 2.3.0"),
     Key::new("core", "dagbag_import_timeout", Kind::Seconds).since("Airflow 1.10"),
-    Key::new("core", "installation", Kind::Text).since("updraft 0.1").later(),
-    Key::new("core", "internal_secret", Kind::Text).since("updraft 0.1").later().sensitive(),
+    Key::new("core", "installation", Kind::Text).since("updraft 0.1"),
+    Key::new("core", "internal_secret", Kind::Text).since("updraft 0.1").sensitive(),
     Key::new("core", "fernet_key", Kind::Text).since("Airflow 1.10").sensitive(),
     Key::new("core", "max_map_length", Kind::Count).since("Airflow 2.3.0"),
     Key::new("core", "dag_run_conf_overrides_params", Kind::Bool).since("Airflow 1.10"),
@@ -167,20 +167,20 @@ pub static KEYS: &[Key] = &[
     Key::new("celery", "worker_concurrency", Kind::AtLeastOne)
         .since("Airflow 1.10")
         .formerly(&[("celery", "celeryd_concurrency")]),
-    Key::new("celery", "broker_url", Kind::Text).since("Airflow 1.10").later().sensitive(),
+    Key::new("celery", "broker_url", Kind::Text).since("Airflow 1.10").sensitive(),
     Key::new("celery", "result_backend", Kind::Text)
         .since("Airflow 1.10")
         .later()
         .sensitive()
         .formerly(&[("celery", "celery_result_backend")]),
-    Key::new("celery", "worker_autoscale", Kind::Text).since("Airflow 1.10").later(),
+    Key::new("celery", "worker_autoscale", Kind::Text).since("Airflow 1.10"),
     Key::new("celery", "worker_enable_remote_control", Kind::Bool).since("Airflow 2.1.0").later(),
     Key::new("celery", "operation_timeout", Kind::Seconds).since("Airflow 1.10.8").later(),
     Key::new("celery", "celery_app_name", Kind::Text).since("Airflow 1.10").later(),
-    Key::new("celery", "ssl_active", Kind::Bool).since("Airflow 1.10").later(),
-    Key::new("celery", "ssl_key", Kind::Path).since("Airflow 1.10").later(),
-    Key::new("celery", "ssl_cert", Kind::Path).since("Airflow 1.10").later(),
-    Key::new("celery", "ssl_cacert", Kind::Path).since("Airflow 1.10").later(),
+    Key::new("celery", "ssl_active", Kind::Bool).since("Airflow 1.10"),
+    Key::new("celery", "ssl_key", Kind::Path).since("Airflow 1.10"),
+    Key::new("celery", "ssl_cert", Kind::Path).since("Airflow 1.10"),
+    Key::new("celery", "ssl_cacert", Kind::Path).since("Airflow 1.10"),
     Key::new("celery", "flower_host", Kind::Text).since("Airflow 1.10").later(),
     Key::new("celery", "flower_port", Kind::Port).since("Airflow 1.10").later(),
     Key::new("celery", "flower_url_prefix", Kind::Text).since("Airflow 1.10").later(),
@@ -193,15 +193,11 @@ pub static KEYS: &[Key] = &[
     Key::new("celery", "celery_config_options", Kind::Text).since("Airflow 1.10").without_effect(),
     Key::new("celery", "extra_celery_config", Kind::Text).since("Airflow 2.6.0").without_effect(),
     // [celery_broker_transport_options]
-    Key::new("celery_broker_transport_options", "socket_connect_timeout", Kind::Seconds).since("updraft 0.1").later(),
-    Key::new("celery_broker_transport_options", "queue_type", Kind::Words(&["classic", "quorum"]))
-        .since("updraft 0.1")
-        .later(),
-    Key::new("celery_broker_transport_options", "publish_window", Kind::AtLeastOne).since("updraft 0.1").later(),
-    Key::new("celery_broker_transport_options", "log_queue_length", Kind::AtLeastOne).since("updraft 0.1").later(),
-    Key::new("celery_broker_transport_options", "dead_letter_queue_length", Kind::AtLeastOne)
-        .since("updraft 0.1")
-        .later(),
+    Key::new("celery_broker_transport_options", "socket_connect_timeout", Kind::Seconds).since("updraft 0.1"),
+    Key::new("celery_broker_transport_options", "queue_type", Kind::Words(&["classic", "quorum"])).since("updraft 0.1"),
+    Key::new("celery_broker_transport_options", "publish_window", Kind::AtLeastOne).since("updraft 0.1"),
+    Key::new("celery_broker_transport_options", "log_queue_length", Kind::AtLeastOne).since("updraft 0.1"),
+    Key::new("celery_broker_transport_options", "dead_letter_queue_length", Kind::AtLeastOne).since("updraft 0.1"),
     Key::new("celery_broker_transport_options", "visibility_timeout", Kind::Seconds)
         .since("Airflow 1.10")
         .without_effect(),

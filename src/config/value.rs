@@ -51,7 +51,7 @@ pub(super) fn read(kind: Kind, text: &str, home: &Home) -> Result<ValueKind, Mis
             }
         }
         Kind::Text => Ok(ValueKind::String(text.to_owned())),
-        // An empty path means that none is given; only the keys of later releases allow that.
+        // An empty path means that none is given; the keys that need one say so when it is used.
         Kind::Path if trimmed.is_empty() => Ok(ValueKind::String(String::new())),
         Kind::Path => Ok(ValueKind::String(home.join(trimmed).to_string_lossy().into_owned())),
         Kind::List => Ok(ValueKind::Array(words(text).map(|word| config::Value::new(None, word)).collect())),

@@ -161,6 +161,7 @@ fn lower_dag(mut spec: DagSpec, file: &str, defaults: &Defaults, notes: &mut Not
     if written.is_empty() {
         notes.warning(None, "the DAG has no tasks");
     }
+    message::check_addresses(&common, &written, notes);
     let scope = task::Scope { common: &common, defaults, timezone, start_date, end_date };
     let tasks = task::lower_all(written, &scope, &mut assets, notes);
     param::check(&spec.params, &schedule, notes);

@@ -171,6 +171,8 @@ pub struct TaskSpec {
     pub expand: Option<Expansion>,
     /// Makes one instance of the task for each mapping of arguments in a list.
     pub expand_kwargs: Option<At<ExpandSource>>,
+    /// What people see instead of the number of an instance: a template such as `{{ mapped.file }}`.
+    pub map_index_template: Option<String>,
     /// When the task may run, given how its upstream tasks ended. Default: `all_success`.
     #[schemars(extend("enum" = [
         "all_success", "all_failed", "all_done", "all_done_min_one_success", "all_done_setup_success", "one_success",

@@ -198,6 +198,14 @@ impl AttemptState {
         }
     }
 
+    /// Whether it is published and nobody has claimed it.
+    pub fn is_queued(&self) -> bool {
+        match self {
+            Self::Queued { .. } => true,
+            Self::Run { .. } | Self::Ending { .. } | Self::Done { .. } => false,
+        }
+    }
+
     pub fn is_done(&self) -> bool {
         match self {
             Self::Done { .. } => true,

@@ -165,6 +165,18 @@ pub enum Blocker {
     NoWorkerForQueue {
         queue: QueueName,
     },
+    /// Whoever takes work from the queue understands only messages of an older version.
+    WorkersTooOld {
+        queue: QueueName,
+        workers: u32,
+    },
+    /// So much of the queue is published ahead of its workers that no more is.
+    QueueFull {
+        queue: QueueName,
+        limit: Limit,
+        unclaimed: u32,
+        ahead: Ahead,
+    },
     NoFreeSlot {
         workers: u32,
         taken: u32,
@@ -369,7 +381,18 @@ impl Blocker {
                 limit_sentence("[core] parallelism", *limit, *taken, by, *ahead, now)
             }
             Self::NoWorker => "no worker is online".to_owned(),
-            Self::NoWorkerForQueue { queue } => format!("no worker that is online listens to queue `{queue}`"),
+            Self::NoWorkerForQueue { queue } => format!("no worker takes work from queue `{queue}`"),
+            Self::WorkersTooOld { queue, workers } => {
+                let who = match workers {
+                    1 => format!("the worker of queue `{queue}` understands"),
+                    n => format!("all {n} workers of queue `{queue}` understand"),
+                };
+                format!("{who} only messages of an older version")
+            }
+            Self::QueueFull { queue, limit, unclaimed, ahead } => {
+                let line = ahead.clause();
+                format!("the queue `{queue}` has its window full: {unclaimed} of {limit} wait there for a slot; {line}")
+            }
             Self::NoFreeSlot { workers, taken, ahead } => {
                 let whose = if *workers == 1 { "of the worker".to_owned() } else { format!("of {workers} workers") };
                 format!("every slot {whose} is taken ({taken} run); {}", ahead.clause())
@@ -432,6 +455,8 @@ impl Blocker {
             Self::NoWorkerForQueue { queue } => {
                 Some(format!("start a worker that listens to `{queue}`, or change the task's queue"))
             }
+            Self::WorkersTooOld { queue, .. } => Some(format!("upgrade the workers that listen to `{queue}`")),
+            Self::QueueFull { queue, .. } => Some(format!("more slots for queue `{queue}` take it sooner")),
             Self::Past { .. } => {
                 Some("see the same task in the run before; cleared or marked there, it goes on here".to_owned())
             }
@@ -532,68 +557,4 @@ fn in_line(ahead: u32) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Time {
-        chrono::DateTime::from_timestamp(1_795_219_200 + seconds, 0).expect("an instant")
-    }
-
-    fn holder(task: &str) -> Holder {
-        let key = TaskKey {
-            dag: DagId::new("etl").expect("an id"),
-            run: RunId::new("r1").expect("an id"),
-            task: TaskId::new(task).expect("an id"),
-            map_index: MapIndex::UNMAPPED,
-        };
-        Holder { key, state: TaskState::Running, since: Some(at(-90)), slots: 1 }
-    }
-
-    #[test]
-    fn a_full_pool_is_said_with_who_takes_it_and_the_place_in_the_line() {
-        let pool = PoolName::new("etl").expect("a name");
-        let by = Few { shown: vec![holder("a"), holder("b")], total: 8 };
-        let ahead = Ahead { tasks: 37, or_more: false };
-        let full = Blocker::Pool { pool, limit: Limit::from(8), taken: 8, wants: 1, by, ahead };
-        assert_eq!(
-            full.sentence(at(0)),
-            "pool `etl` is full: 8 of 8 slots are taken; 37 tasks are ahead of it (taken by etl.a of run r1 running \
-             for 1 min 30 s, etl.b of run r1 running for 1 min 30 s, 6 more)"
-        );
-        assert_eq!(full.hint().as_deref(), Some("`updraft pools set etl SLOTS DESCRIPTION` changes it at once"));
-    }
-
-    #[test]
-    fn what_is_due_is_said_from_now() {
-        let retry = Blocker::Retry { due: at(40), failed_try: 1 };
-        assert_eq!(retry.sentence(at(0)), "try 1 failed; the next one is due in 40 s (at 00:00:40 UTC)");
-        assert_eq!(retry.sentence(at(50)), "try 1 failed; the next one is due now (at 00:00:40 UTC)");
-        assert!(retry.sentence(at(-90_000)).ends_with("in 1 d 1 h (at 2026-11-21 00:00:40 UTC)"));
-    }
-
-    #[test]
-    fn an_upstream_that_only_waits_itself_is_to_be_asked_next() {
-        let upstream = |state| Blocker::Upstreams {
-            rule: TriggerRule::AllSuccess,
-            total: 2,
-            unfinished: Few {
-                shown: vec![Upstream { task: TaskId::new("x").expect("an id"), map_index: MapIndex::UNMAPPED, state }],
-                total: 1,
-            },
-        };
-        let running = upstream(TaskState::Running);
-        assert_eq!(running.sentence(at(0)), "waits for 1 of 2 upstream tasks (all_success): `x` is running");
-        assert_eq!(running.hint(), None);
-        assert!(upstream(TaskState::None).hint().is_some_and(|hint| hint.contains("`x`")));
-    }
-
-    #[test]
-    fn lengths_have_at_most_two_units() {
-        let table = [(0, "0 s"), (5, "5 ms"), (1_500, "1.5 s"), (40_000, "40 s"), (185_000, "3 min 5 s")];
-        for (millis, text) in table {
-            assert_eq!(length(Duration::from_millis(millis)), text);
-        }
-        assert_eq!(length(Duration::from_secs(7_260)), "2 h 1 min");
-        assert_eq!(length(Duration::from_secs(2 * 86_400)), "2 d");
-    }
-}
+mod tests;

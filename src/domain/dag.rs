@@ -4,6 +4,7 @@
 //! A definition is a value: two files that mean the same give equal
 //! definitions, and its content hash names a DAG version.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::asset::{Asset, AssetRef};
 use super::deadline::Deadline;
 use super::expand::{Expand, TaskGroup};
-use super::ids::{DagId, GroupId, PoolName, QueueName, TaskId};
+use super::ids::{DagId, GroupId, MapIndex, PoolName, QueueName, TaskId};
 use super::limit::Limit;
 use super::notification::{DagCallbacks, TaskCallbacks};
 use super::operator::Operator;
@@ -162,9 +163,33 @@ pub struct TaskDefinition {
     /// What it is expanded over, where it is mapped by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expand: Option<Expand>,
+    /// A template of what people see instead of the map index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_index_template: Option<String>,
+    /// The one instance of a mapped task that is tried; the others are skipped. No file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_instance: Option<MapIndex>,
     /// Who is told of what happens to the task.
     #[serde(default, skip_serializing_if = "TaskCallbacks::is_empty")]
     pub callbacks: TaskCallbacks,
+}
+
+impl DagDefinition {
+    /// The tasks of a group and of the groups in it, whatever their ids begin with.
+    pub fn tasks_of_group(&self, group: &str) -> HashSet<&TaskId> {
+        let mut groups = HashSet::from([group]);
+        // A group may stand in the list before the one that it stands in.
+        loop {
+            let is_new = |one: &&TaskGroup| {
+                one.parent.as_ref().is_some_and(|parent| groups.contains(parent.as_str()))
+                    && !groups.contains(one.group_id.as_str())
+            };
+            let Some(inner) = self.groups.iter().find(is_new) else { break };
+            groups.insert(inner.group_id.as_str());
+        }
+        let is_in = |task: &&TaskDefinition| task.group.as_ref().is_some_and(|group| groups.contains(group.as_str()));
+        self.tasks.iter().filter(is_in).map(|task| &task.task_id).collect()
+    }
 }
 
 /// How a task's priority follows from its own weight and its neighbours'.

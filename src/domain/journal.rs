@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{PoolName, TaskId};
+use super::ids::{PoolName, QueueName, TaskId};
 use super::time::{Time, until};
 
 /// A wait below this is the machinery's own pace, and no reason of anything.
@@ -33,6 +33,10 @@ pub enum Held {
     MaxActiveTis,
     Pool {
         pool: PoolName,
+    },
+    /// Nobody took work from its task queue, or enough of it lay there unclaimed.
+    Queue {
+        queue: QueueName,
     },
     Parallelism,
     NoFreeSlot,
@@ -59,6 +63,7 @@ impl Held {
             Self::MaxActiveTasks => "max_active_tasks of the DAG was reached".to_owned(),
             Self::MaxActiveTis => "max_active_tis_per_dag of the task was reached".to_owned(),
             Self::Pool { pool } => format!("pool `{pool}` had too few free slots"),
+            Self::Queue { queue } => format!("no worker had room for more from queue `{queue}`"),
             Self::Parallelism => "[core] parallelism was reached".to_owned(),
             Self::NoFreeSlot => "no worker had a free slot".to_owned(),
             Self::NoWorker => "no worker was online".to_owned(),
@@ -79,6 +84,7 @@ impl Held {
             Self::MaxActiveTasks => "max_active_tasks".to_owned(),
             Self::MaxActiveTis => "max_active_tis_per_dag".to_owned(),
             Self::Pool { pool } => format!("pool {pool}"),
+            Self::Queue { queue } => format!("queue {queue}"),
             Self::Parallelism => "parallelism".to_owned(),
             Self::NoFreeSlot => "no free slot".to_owned(),
             Self::NoWorker => "no worker".to_owned(),

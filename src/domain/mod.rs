@@ -37,3 +37,4 @@ pub mod template;
 pub mod time;
 pub mod trigger;
 pub mod wait;
+pub mod worker;

@@ -66,6 +66,7 @@ impl Native {
 
     /// Sets one argument, for one instance of a mapped task. What a sensor waits for is said by its templates.
     pub fn give(&mut self, name: &str, value: Value) -> Result<(), String> {
+        let name = self.field(name);
         if self.takes(name) {
             let unfit = |error: serde_json::Error| format!("`{name}` cannot be {value}: {error}");
             *self = self.with(name, value.clone()).map_err(unfit)?;
@@ -81,6 +82,20 @@ impl Native {
             Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::TriggerDagRun(_) => {
                 self.with(name, Value::Null).err().is_none_or(|error| !is_unknown(&error))
             }
+        }
+    }
+
+    /// The field that an argument fills, which may also have another name.
+    pub fn field<'a>(&self, name: &'a str) -> &'a str {
+        match (self, name) {
+            (Self::Http(_), "conn_id") => "http_conn_id",
+            (Self::Http(_), "url") => "endpoint",
+            (Self::Http(_), "request_params") => "data",
+            (Self::Sql(_), "postgres_conn_id" | "mysql_conn_id" | "sqlite_conn_id") => "conn_id",
+            (Self::TriggerDagRun(_), "dag_id") => "trigger_dag_id",
+            (Self::TriggerDagRun(_), "run_id") => "trigger_run_id",
+            (Self::TriggerDagRun(_), "execution_date") => "logical_date",
+            (Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::TriggerDagRun(_) | Self::Sensor(_), name) => name,
         }
     }
 

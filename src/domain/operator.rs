@@ -99,13 +99,14 @@ impl Operator {
     pub fn fields_of(&self, name: &str, value: &Value) -> Vec<String> {
         match (self, name) {
             (Self::Bash(_), "bash" | "command") => vec!["bash_command".to_owned()],
-            (Self::Python(_), "op_args") => vec!["args".to_owned()],
+            (Self::Python(_), "op_args") => vec!["op_args".to_owned()],
             (Self::Python(_), "op_kwargs") => {
                 let names = value.as_object().into_iter().flatten();
-                names.map(|(name, _)| format!("kwargs[{name:?}]")).collect()
+                names.map(|(name, _)| format!("op_kwargs[{name:?}]")).collect()
             }
-            (Self::Python(_), name) => vec![format!("kwargs[{name:?}]")],
-            (Self::Bash(_) | Self::Empty | Self::Decide(_) | Self::Native(_), name) => vec![name.to_owned()],
+            (Self::Python(_), name) => vec![format!("op_kwargs[{name:?}]")],
+            (Self::Native(native), name) => vec![native.field(name).to_owned()],
+            (Self::Bash(_) | Self::Empty | Self::Decide(_), name) => vec![name.to_owned()],
         }
     }
 

@@ -52,6 +52,12 @@ impl RunType {
     pub fn suffixed_run_id(self, instant: Time, suffix: &str) -> Result<RunId, InvalidId> {
         RunId::new(format!("{}__{}{suffix}", self.as_str(), iso(instant)))
     }
+
+    /// Whose ids begin like this one, where they are made of the instant alone: nobody else may take one of those.
+    pub fn reserving(id: &RunId) -> Option<Self> {
+        let begins = |of: &Self| id.as_str().strip_prefix(of.as_str()).is_some_and(|rest| rest.starts_with("__"));
+        [Self::Scheduled, Self::AssetTriggered].into_iter().find(begins)
+    }
 }
 
 /// Which run of which backfill a run is.

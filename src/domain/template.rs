@@ -170,13 +170,16 @@ impl<'a> Renderer<'a> {
                 args: args.iter().map(|value| self.render_value(value, "op_args")).collect::<Result<_, _>>()?,
                 kwargs: self.render_map(kwargs, "op_kwargs")?,
             }),
-            Operator::Native(native) => Operator::Native(Box::new(self.render_native(native)?)),
+            Operator::Native(native) => Operator::Native(Box::new(self.render_native(native, &|_| false)?)),
         })
     }
 
-    /// Renders the template fields of a native operator; its expressions are for later.
-    pub fn render_native(&self, native: &Native) -> Result<Native, Problem> {
-        let rendered = native.rendered(&|field, value| self.render_value(value, field).map_err(Unfit::Template));
+    /// Renders the template fields of a native operator, but for those that are none; its expressions are for later.
+    pub fn render_native(&self, native: &Native, is_verbatim: &dyn Fn(&str) -> bool) -> Result<Native, Problem> {
+        let rendered = native.rendered(&|field, value| match is_verbatim(field) {
+            true => Ok(value.clone()),
+            false => self.render_value(value, field).map_err(Unfit::Template),
+        });
         rendered.map_err(|unfit| match unfit {
             Unfit::Template(problem) => problem,
             Unfit::Shape(error) => {

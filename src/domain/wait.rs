@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dag::DagDefinition;
 use super::ids::{DagId, RunId, TaskId};
 use super::state::{RunState, TaskState};
 use super::time::Time;
@@ -89,17 +90,14 @@ impl Awaited {
 }
 
 impl AwaitedTasks {
-    /// Judges the run of that date, if there is one, and its task instances.
-    pub fn judge(&self, run: Option<RunState>, instances: &[(TaskId, TaskState)]) -> Seen {
+    /// Judges the run of that date, if there is one, and its task instances; `dag` is what that run runs by.
+    pub fn judge(&self, run: Option<RunState>, instances: &[(TaskId, TaskState)], dag: Option<&DagDefinition>) -> Seen {
         let Some(run) = run else { return Seen::NotYet };
         if self.tasks.is_empty() && self.group.is_none() {
             return self.judge_words(&format!("the run of {}", self.dag), &[run.as_str()]);
         }
-        let in_group = |task: &TaskId| {
-            let group = self.group.as_deref();
-            group.is_some_and(|group| task.as_str().strip_prefix(group).is_some_and(|rest| rest.starts_with('.')))
-        };
-        let watched = |task: &TaskId| self.tasks.contains(task) || in_group(task);
+        let members = dag.zip(self.group.as_deref()).map(|(dag, group)| dag.tasks_of_group(group)).unwrap_or_default();
+        let watched = |task: &TaskId| self.tasks.contains(task) || members.contains(task);
         let states: Vec<&str> =
             instances.iter().filter(|(task, _)| watched(task)).map(|(_, state)| state.as_str()).collect();
         let all_there = self.tasks.iter().all(|task| instances.iter().any(|(known, _)| known == task));
@@ -161,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_run_that_is_not_there_is_waited_for() {
-        assert_eq!(awaited(&[], None).judge(None, &[]), Seen::NotYet);
-        assert_eq!(awaited(&["a"], None).judge(None, &[]), Seen::NotYet);
+        assert_eq!(awaited(&[], None).judge(None, &[], None), Seen::NotYet);
+        assert_eq!(awaited(&["a"], None).judge(None, &[], None), Seen::NotYet);
     }
 
     #[test]
@@ -177,26 +175,16 @@ mod tests {
             (&[("a", S::Skipped), ("b", S::None)], "skipped"),
         ];
         for (pairs, expected) in table {
-            let seen = awaited(&["a", "b"], None).judge(Some(RunState::Running), &states(pairs));
+            let seen = awaited(&["a", "b"], None).judge(Some(RunState::Running), &states(pairs), None);
             let word = serde_json::to_value(&seen).expect("a word")["seen"].clone();
             assert_eq!(word, expected, "{pairs:?}");
         }
     }
 
     #[test]
-    fn a_group_is_every_task_below_it() {
-        use TaskState as S;
-        let group = awaited(&[], Some("load"));
-        let running = Some(RunState::Running);
-        assert_eq!(group.judge(running, &states(&[("load.a", S::Success), ("loader", S::Running)])), Seen::Done);
-        assert_eq!(group.judge(running, &states(&[("load.a", S::Success), ("load.b", S::Queued)])), Seen::NotYet);
-        assert_eq!(group.judge(running, &states(&[("other", S::Success)])), Seen::NotYet, "a group without tasks");
-    }
-
-    #[test]
     fn the_whole_run_is_judged_by_its_own_state() {
-        assert_eq!(awaited(&[], None).judge(Some(RunState::Running), &[]), Seen::NotYet);
-        assert_eq!(awaited(&[], None).judge(Some(RunState::Success), &[]), Seen::Done);
-        assert!(matches!(awaited(&[], None).judge(Some(RunState::Failed), &[]), Seen::Failed { .. }));
+        assert_eq!(awaited(&[], None).judge(Some(RunState::Running), &[], None), Seen::NotYet);
+        assert_eq!(awaited(&[], None).judge(Some(RunState::Success), &[], None), Seen::Done);
+        assert!(matches!(awaited(&[], None).judge(Some(RunState::Failed), &[], None), Seen::Failed { .. }));
     }
 }

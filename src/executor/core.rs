@@ -145,6 +145,7 @@ mod tests {
                 description: None,
                 tags: Vec::new(),
                 file: String::new(),
+                file_hash: None,
                 template_searchpath: Vec::new(),
                 asset_events: Vec::new(),
             },

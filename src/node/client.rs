@@ -12,6 +12,7 @@ use chrono::Utc;
 
 use crate::config::{self, Environment};
 use crate::dagfile::python::Interpreter;
+use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::{CommandId, DagId};
 use crate::domain::problem::Problem;
 use crate::protocol::control::{Control, Reply};
@@ -74,6 +75,11 @@ impl Client {
         nudge(&self.settings.home)
     }
 
+    /// Whether a scheduler of this home stands by while another one leads.
+    pub fn node_stands_by(&self) -> bool {
+        SchedulingLock::stands_by(&self.settings.home)
+    }
+
     /// Whether a scheduler leads this database now, here or elsewhere.
     pub async fn scheduler_lives(&self) -> Result<bool, StoreError> {
         Ok(self.node_lives() || self.led_elsewhere().await?)
@@ -113,7 +119,7 @@ impl Client {
 
     /// Whether a scheduler of another home or machine leads this database: it looks for commands itself.
     async fn led_elsewhere(&self) -> Result<bool, StoreError> {
-        if !shared_database(&self.settings) {
+        if !shared_database(&self.settings) && self.settings.core.executor != ExecutorKind::Celery {
             return Ok(false);
         }
         Ok(self.store.leader().await?.age < self.settings.scheduler.lease_ttl)

@@ -6,8 +6,7 @@ use actix::prelude::*;
 
 use crate::actor::told::{Told, tell};
 use crate::executor::actor::Executor;
-use crate::protocol::execution::ToExecutor;
-use crate::scheduler::actor::Outgoing;
+use crate::protocol::execution::{Outgoing, ToExecutor};
 
 /// The actor.
 #[derive(Default)]

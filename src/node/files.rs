@@ -1,27 +1,48 @@
 //! Follows the DAGs folder of a node: reads it once, then whenever it changes.
 
 use actix::prelude::*;
+use tokio::task::JoinHandle;
 
 use crate::config;
+use crate::dagfile::python::Interpreter;
 use crate::dagfile::watch::{Notice, Watch, WatchTimes};
 use crate::domain::problem::Severity;
 use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
 use crate::scheduler::message::{FilesChanged, FolderRead};
+use crate::store::Store;
 
 use super::client::{dag_folder, remember_all};
 use super::dag_folder::DagFolder;
 use super::nudge::Ear;
-use super::run::{Node, NodeError};
+use super::run::NodeError;
+
+/// What goes on in the background, for one scheduler. Dropped, it goes on as long as that one lives.
+pub struct Following(Vec<JoinHandle<()>>);
+
+impl Following {
+    /// Ends it now: somebody else leads, and neither files nor nudges concern this node.
+    pub async fn end(self) {
+        for task in self.0 {
+            task.abort();
+            // An error is what an abort looks like.
+            let _ = task.await;
+        }
+    }
+}
 
 /// Reads the folder, lets the timetables run, and goes on in the background.
 /// From here on the node also hears the nudges of other processes.
-pub async fn follow(settings: &config::Settings, node: &Node) -> Result<(), NodeError> {
-    let mut folder = dag_folder(settings, node.python.clone())?;
-    remember_all(&node.store, &mut folder, false).await?;
+pub async fn follow(
+    settings: &config::Settings,
+    store: &Store,
+    python: &Result<Interpreter, String>,
+    scheduler: Addr<Scheduler>,
+) -> Result<Following, NodeError> {
+    let mut folder = dag_folder(settings, python.clone())?;
+    remember_all(store, &mut folder, false).await?;
     // Watched before it is looked at, so that nothing falls in between.
     let watch = Watch::start(folder.root(), WatchTimes::default()).await;
-    let scheduler = node.scheduler.clone();
     let changes = folder.look().await;
     tell(&scheduler, changes).await;
     // A mailbox that has closed belongs to a node that is stopping.
@@ -29,9 +50,8 @@ pub async fn follow(settings: &config::Settings, node: &Node) -> Result<(), Node
     // Only now: a command about a DAG of a file that nobody has read yet would be refused.
     let ear = Ear::open(&settings.home)
         .map_err(|why| NodeError::System { what: "cannot listen for commands in the home folder", why })?;
-    actix::spawn(listen(ear, scheduler.clone()));
-    actix::spawn(watch_on(watch, folder, scheduler));
-    Ok(())
+    let listening = actix::spawn(listen(ear, scheduler.clone()));
+    Ok(Following(vec![listening, actix::spawn(watch_on(watch, folder, scheduler))]))
 }
 
 async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Scheduler>) {

@@ -2,18 +2,24 @@
 //! knows them all. It hands actors the recipients they speak to; it decides
 //! nothing that a part could decide.
 
+pub mod broker;
 pub mod client;
 mod courier;
 pub mod dag_folder;
 pub mod dependencies;
 mod fernet_key;
 pub mod files;
+pub mod idle;
+pub mod leader;
 pub mod nudge;
+pub mod pid_file;
 pub mod render;
 pub mod run;
 pub mod scheduling_lock;
 mod signals;
 pub mod simulate;
 pub mod standalone;
+mod standby;
 pub mod test_run;
 pub mod translate;
+pub mod worker;

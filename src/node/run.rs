@@ -12,15 +12,17 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::actor::told::{Told, tell};
+use crate::broker::BrokerError;
 use crate::config::{self, Environment};
 use crate::dagfile::python::Interpreter;
+use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
 use crate::domain::problem::{Place, Problem};
 use crate::executor::actor::Executor;
 use crate::protocol::execution::ToExecutor;
 use crate::protocol::work::ToWorker;
-use crate::scheduler::actor::{Ended, Options, Scheduler};
+use crate::scheduler::actor::{Carrier, Ended, NotLeading, Options, Scheduler};
 use crate::scheduler::message::{Leave, Stop};
 use crate::store::{Store, StoreError, Vault};
 use crate::worker::actor::{self as worker, RunningWorker};
@@ -29,6 +31,7 @@ use crate::worker::settings::{PythonRuntime, WorkerSettings};
 
 use super::client::{ClientError, Tables, open_store, vault};
 use super::courier::{Attach, Courier};
+use super::leader::LeaderNode;
 use super::scheduling_lock::{NotLocked, SchedulingLock};
 use super::signals::Signals;
 use super::translate;
@@ -67,10 +70,15 @@ pub enum NodeError {
     SchedulerVanished,
     #[error("{0}")]
     Configuration(Problem),
+    /// No waiting would mend it.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     #[error("another scheduler took over this database ({holder}, epoch {epoch}): this node has stopped")]
     Deposed { holder: String, epoch: i64 },
     #[error("cannot listen on {address}: {why}")]
     Listen { address: String, why: std::io::Error },
+    #[error(transparent)]
+    PidFile(#[from] super::pid_file::PidFileError),
     #[error("{what}: {why}")]
     System { what: &'static str, why: std::io::Error },
 }
@@ -115,8 +123,9 @@ impl Node {
             store: store.clone(),
             vault,
             settings: translate::scheduler(settings),
-            holder: format!("{}, process {}", host_name(), std::process::id()),
-            outbox: courier.clone().recipient().into(),
+            holder: holder(),
+            carrier: Carrier::Local(courier.clone().recipient().into()),
+            after: None,
             renew: shared_database(settings).then_some(settings.scheduler.lease_renew),
             ended,
         })
@@ -190,6 +199,15 @@ impl Node {
     }
 }
 
+impl From<NotLeading> for NodeError {
+    fn from(why: NotLeading) -> Self {
+        match why {
+            NotLeading::Store(error) => Self::Store(error),
+            NotLeading::Overtaken { current, holder } => Self::Deposed { holder, epoch: current.0 },
+        }
+    }
+}
+
 fn why(ended: Ended) -> NodeError {
     match ended {
         Ended::Deposed { current, holder } => NodeError::Deposed { holder, epoch: current.0 },
@@ -200,6 +218,10 @@ fn why(ended: Ended) -> NodeError {
 pub async fn scheduler(config: config::Config, environment: Environment) -> Result<(), NodeError> {
     let settings = config.settings();
     let signals = Signals::listen()?;
+    if settings.core.executor == ExecutorKind::Celery {
+        let node = LeaderNode::start(settings, &environment, Tables::AsTheyAre).await?;
+        return node.run(settings, &signals, |_| tracing::info!("ready")).await;
+    }
     let node = Node::start(settings, &environment, Tables::AsTheyAre).await?;
     signals.run_until_asked(settings, node, || tracing::info!("ready")).await
 }
@@ -207,13 +229,13 @@ pub async fn scheduler(config: config::Config, environment: Environment) -> Resu
 fn local_slots(settings: &config::Settings) -> Result<Limit, NodeError> {
     let parallelism = Limit::from_zero_unlimited(settings.core.parallelism);
     settings.core.executor.local_slots(parallelism).ok_or_else(|| {
-        let message = "[core] executor = CeleryExecutor: worker nodes over a message broker are not built yet";
+        let message = "[core] executor = CeleryExecutor: this node has no worker of its own";
         let problem = Problem::error(Place::file("the configuration"), message);
-        NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor"))
+        NodeError::Configuration(problem.hint("use LocalExecutor or SequentialExecutor here"))
     })
 }
 
-fn worker_settings(
+pub(super) fn worker_settings(
     settings: &config::Settings,
     environment: &Environment,
     slots: Limit,
@@ -258,6 +280,11 @@ pub fn shared_database(settings: &config::Settings) -> bool {
         config::DatabaseUrl::Sqlite { .. } => false,
         config::DatabaseUrl::Postgres(_) | config::DatabaseUrl::Mysql(_) => true,
     }
+}
+
+/// Who leads, for people: no other process on earth is called so now.
+pub(super) fn holder() -> String {
+    format!("{}, process {}", host_name(), std::process::id())
 }
 
 /// The machine's name, for people.

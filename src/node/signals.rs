@@ -30,12 +30,12 @@ impl Signals {
         on_ready: impl FnOnce(),
     ) -> Result<(), NodeError> {
         let followed = tokio::select! {
-            followed = files::follow(settings, &node) => Some(followed),
+            followed = files::follow(settings, &node.store, &node.python, node.scheduler.clone()) => Some(followed),
             () = self.next() => None,
         };
         let mut was_asked = false;
         match followed {
-            Some(Ok(())) => on_ready(),
+            Some(Ok(_)) => on_ready(),
             Some(Err(error)) => {
                 node.close().await?;
                 return Err(error);
@@ -54,7 +54,7 @@ impl Signals {
     }
 
     /// The next signal. Polls by hand, so that the two are borrowed only for an instant.
-    async fn next(&self) {
+    pub async fn next(&self) {
         std::future::poll_fn(|task| {
             let (interrupt, terminate) = &mut *self.0.borrow_mut();
             if interrupt.poll_recv(task).is_ready() || terminate.poll_recv(task).is_ready() {

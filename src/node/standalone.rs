@@ -1,14 +1,19 @@
-//! `updraft standalone`: everything that a person needs to begin, in one process.
+//! `updraft standalone`: everything that a person needs to begin, in one process. With CeleryExecutor its workers are
+//! elsewhere, and it stands by where another one leads.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{self, Environment};
+use crate::domain::executor::ExecutorKind;
+use crate::protocol::status::{NodeStatus, Part};
 use crate::scheduler::message::HowAreYou;
-use crate::web::health::{self, Pulse};
+use crate::store::Store;
+use crate::web::health::{self, Pulse, Server};
 
 use super::client::Tables;
+use super::leader::LeaderNode;
 use super::run::{Node, NodeError};
 use super::signals::Signals;
 
@@ -17,28 +22,69 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     let settings = config.settings();
     let begun = Instant::now();
     let signals = Signals::listen()?;
+    if settings.core.executor == ExecutorKind::Celery {
+        return run_leader(settings, &environment, &signals, begun, talk).await;
+    }
     let node = Node::start(settings, &environment, Tables::Migrate).await?;
-    let address = format!("{}:{}", settings.api.host, settings.api.port);
-    let server = match health::serve(&address, pulse(&node), node.store.clone()) {
+    let server = match serve(settings, pulse(settings, &node), &node.store) {
         Ok(server) => server,
-        Err(why) => {
+        Err(error) => {
             node.close().await?;
-            return Err(NodeError::Listen { address, why });
+            return Err(error);
         }
     };
     let handle = server.handle();
     actix::spawn(server);
-    let words = [
-        ("executor", settings.core.executor.to_string()),
-        ("dags", settings.core.dags_folder.display().to_string()),
-        ("database", node.store.describe()),
-        ("task logs", settings.logging.base_log_folder.display().to_string()),
-        ("health", format!("http://{address}/health")),
-        ("stop", "Ctrl-C drains, a second one hurries".to_owned()),
-    ];
+    let words = words(settings, &node.store, "Ctrl-C drains, a second one hurries");
     let result = signals.run_until_asked(settings, node, || greet(talk, begun, &words)).await;
     handle.stop(true).await;
     result
+}
+
+async fn run_leader(
+    settings: &config::Settings,
+    environment: &Environment,
+    signals: &Signals,
+    begun: Instant,
+    talk: &mut dyn Write,
+) -> Result<(), NodeError> {
+    let node = LeaderNode::start(settings, environment, Tables::Migrate).await?;
+    let server = serve(settings, node.pulse(settings), &node.store)?;
+    let handle = server.handle();
+    actix::spawn(server);
+    let words = words(settings, &node.store, "Ctrl-C; running tasks go on, they are their workers'");
+    let mut is_greeted = false;
+    let result = node
+        .run(settings, signals, |part| {
+            if !std::mem::replace(&mut is_greeted, true) {
+                greet(talk, begun, &words);
+            }
+            tracing::info!("this node {part}");
+        })
+        .await;
+    handle.stop(true).await;
+    result
+}
+
+fn serve(settings: &config::Settings, pulse: Pulse, store: &Store) -> Result<Server, NodeError> {
+    let address = address(settings);
+    health::serve(&address, pulse, store.clone()).map_err(|why| NodeError::Listen { address, why })
+}
+
+fn address(settings: &config::Settings) -> String {
+    format!("{}:{}", settings.api.host, settings.api.port)
+}
+
+/// Where things are.
+fn words(settings: &config::Settings, store: &Store, stop: &str) -> [(&'static str, String); 6] {
+    [
+        ("executor", settings.core.executor.to_string()),
+        ("dags", settings.core.dags_folder.display().to_string()),
+        ("database", store.describe()),
+        ("task logs", settings.logging.base_log_folder.display().to_string()),
+        ("health", format!("http://{}/health", address(settings))),
+        ("stop", stop.to_owned()),
+    ]
 }
 
 fn greet(talk: &mut dyn Write, begun: Instant, words: &[(&str, String)]) {
@@ -51,10 +97,10 @@ fn greet(talk: &mut dyn Write, begun: Instant, words: &[(&str, String)]) {
 }
 
 /// How the health page asks the scheduler.
-fn pulse(node: &Node) -> Pulse {
-    let scheduler = node.scheduler.clone();
+fn pulse(settings: &config::Settings, node: &Node) -> Pulse {
+    let (scheduler, threshold) = (node.scheduler.clone(), settings.scheduler.scheduler_health_check_threshold);
     Arc::new(move || {
         let asked = scheduler.send(HowAreYou);
-        Box::pin(async move { asked.await.ok() })
+        Box::pin(async move { NodeStatus { scheduler: asked.await.ok().map(Part::Leads), broker: None, threshold } })
     })
 }

@@ -10,8 +10,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{self, DatabaseUrl, Environment};
 use crate::domain::dag::DagDefinition;
+use crate::domain::executor::ExecutorKind;
 use crate::domain::graph::Dag;
-use crate::domain::ids::{DagId, RunId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, RunId, TaskId};
 use crate::domain::operator::Operator;
 use crate::domain::past::PastRule;
 use crate::domain::problem::{Place, Problem};
@@ -20,7 +21,7 @@ use crate::domain::setup::TaskRole;
 use crate::domain::state::RunState;
 use crate::domain::time::Time;
 use crate::domain::trigger::TriggerRule;
-use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
+use crate::protocol::control::{Control, Trigger, TriggeredBy};
 use crate::protocol::event::{Change, Event};
 use crate::scheduler::actor::Scheduler;
 use crate::scheduler::core::FileChange;
@@ -35,6 +36,8 @@ pub struct TestRun {
     pub dag: Arc<Dag>,
     /// This task alone, without what is upstream of it.
     pub only: Option<TaskId>,
+    /// Of a mapped task, this instance alone.
+    pub map_index: Option<MapIndex>,
     pub conf: Map<String, Value>,
     pub logical_date: Option<Time>,
     /// Where the task logs go.
@@ -62,7 +65,7 @@ pub async fn test_dag(
     let place = Place::file(test.dag.definition.file.clone());
     let scratch = Scratch::make(&settings.home)?;
     let node = Node::start_with(&private(settings, &scratch, test.log_folder), environment, test.vault).await?;
-    let definition = alone(test.dag.definition.clone(), test.only.as_ref());
+    let definition = alone(test.dag.definition.clone(), test.only.as_ref(), test.map_index);
     let dag = definition.dag_id.clone();
     let compiled = Dag::compile(definition)
         .map_err(|invalid| NodeError::Configuration(Problem::error(place.clone(), invalid.to_string())))?;
@@ -75,7 +78,7 @@ pub async fn test_dag(
             if state.is_some() {
                 wait_for_callbacks(&node, &mut watch, &mut on_event).await?;
             }
-            collect(&node, &dag, run_id, state, test.only.as_ref()).await
+            collect(&node, &dag, run_id, state, (test.only.as_ref(), test.map_index)).await
         }
         Err(error) => Err(error),
     };
@@ -90,11 +93,15 @@ fn private(settings: &config::Settings, scratch: &Scratch, log_folder: PathBuf) 
     private.home = scratch.0.clone();
     private.logging.base_log_folder = log_folder;
     private.workers.callback_retries = 0;
+    if private.core.executor == ExecutorKind::Celery {
+        // It is tried here, whoever runs it later.
+        private.core.executor = ExecutorKind::Local;
+    }
     private
 }
 
 /// The DAG as it is, but unscheduled and unpaused; or one task of it.
-fn alone(mut definition: DagDefinition, only: Option<&TaskId>) -> DagDefinition {
+fn alone(mut definition: DagDefinition, only: Option<&TaskId>, map_index: Option<MapIndex>) -> DagDefinition {
     definition.schedule = Schedule::Never;
     definition.is_paused_upon_creation = Some(false);
     if let Some(only) = only {
@@ -103,6 +110,7 @@ fn alone(mut definition: DagDefinition, only: Option<&TaskId>) -> DagDefinition 
             if task.task_id == *only {
                 task.upstream.clear();
                 (task.role, task.trigger_rule) = (TaskRole::Work, TriggerRule::AllSuccess);
+                task.only_instance = map_index;
             } else {
                 // It stays, so that a branch finds what it may choose; but it does nothing.
                 task.operator = Operator::Empty;
@@ -140,21 +148,8 @@ async fn follow(
     scheduler.send(FolderRead).await.map_err(gone)?;
     // Watched before it begins, so that nothing is missed.
     let watch = scheduler.send(Subscribe).await.map_err(gone)?;
-    match scheduler.send(Ask(Control::Trigger(trigger))).await.map_err(gone)? {
-        Reply::Triggered(triggered) => Ok((triggered.run_id, watch)),
-        Reply::Refused { why } => Err(why.to_string()),
-        Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::Cleaned { .. } => Err("a trigger was answered as something else".to_owned()),
-    }
+    let reply = scheduler.send(Ask(Control::Trigger(trigger))).await.map_err(gone)?;
+    reply.triggered().map(|triggered| (triggered.run_id, watch)).map_err(|why| why.to_string())
 }
 
 async fn watch_until_over(
@@ -214,14 +209,16 @@ async fn collect(
     dag: &DagId,
     run_id: RunId,
     state: Option<RunState>,
-    only: Option<&TaskId>,
+    (only, map_index): (Option<&TaskId>, Option<MapIndex>),
 ) -> Result<TestOutcome, NodeError> {
     let run = node.store.run(dag, &run_id).await?;
     let (tasks, attempts) = match &run {
         Some(run) => (node.store.tasks(run.key).await?, node.store.attempts(run.key, None).await?),
         None => (Vec::new(), Vec::new()),
     };
-    let is_meant = |task: &TaskRow| only.is_none_or(|only| task.task_id == *only);
+    let is_meant = |task: &TaskRow| {
+        only.is_none_or(|only| task.task_id == *only) && map_index.is_none_or(|index| task.map_index == index)
+    };
     let tasks = tasks.into_iter().filter(is_meant).collect();
     // Interrupted: what did not end has failed.
     Ok(TestOutcome { run_id, state: state.unwrap_or(RunState::Failed), tasks, attempts })

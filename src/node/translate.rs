@@ -8,6 +8,7 @@ use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
 use crate::dagfile::lower::{Defaults, MailDefaults};
 use crate::dagfile::python::{Interpreter, Limits, install_package};
+use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
 use crate::domain::notification::{DEFAULT_HTML_CONTENT, DEFAULT_SUBJECT, Patience};
@@ -15,7 +16,9 @@ use crate::domain::problem::{Place, Problem};
 use crate::domain::schedule::{Family, Schedule};
 use crate::domain::secret::{Hidden, Sensitive};
 use crate::protocol::task_channel::MailServer;
-use crate::scheduler::core::{Grant, Notifications, Settings};
+use crate::protocol::work::LeaseTimes;
+use crate::scheduler::core::{Grant, Notifications, Remote, Settings};
+use crate::scheduler::liveness::LivenessTimes;
 use crate::store::{OpenOptions, Synchronous};
 
 /// What the scheduler's core is told.
@@ -30,7 +33,20 @@ pub fn scheduler(settings: &config::Settings) -> Settings {
         xcom_of_any_task: settings.core.era == config::Era::Airflow2,
         conf_overrides_params: settings.core.dag_run_conf_overrides_params,
         kill_grace: settings.workers.kill_grace,
-        grant: Grant::InProcess,
+        grant: match settings.core.executor {
+            ExecutorKind::Celery => Grant::ByClaim,
+            ExecutorKind::Sequential | ExecutorKind::Local => Grant::InProcess,
+        },
+        remote: Remote {
+            lease: LeaseTimes {
+                fence_after: settings.workers.fence_after,
+                kill_grace: settings.workers.kill_grace,
+                spawn_slack: settings.workers.spawn_slack,
+                worker_lost_after: settings.scheduler.worker_lost_after,
+            },
+            redispatch_after: settings.scheduler.redispatch_after,
+            max_redispatch: settings.scheduler.max_redispatch,
+        },
         notifications: Notifications {
             at_once: usize::try_from(settings.workers.callbacks_at_once).unwrap_or(usize::MAX),
             timeout: settings.workers.callback_timeout,
@@ -39,6 +55,15 @@ pub fn scheduler(settings: &config::Settings) -> Settings {
                 delay: settings.workers.callback_retry_delay,
             },
         },
+    }
+}
+
+/// How long which silence of a worker may last.
+pub fn liveness(settings: &config::Settings) -> LivenessTimes {
+    LivenessTimes {
+        suspect_grace: settings.scheduler.suspect_grace,
+        worker_lost_after: settings.scheduler.worker_lost_after,
+        marker_retry: settings.scheduler.marker_retry,
     }
 }
 

@@ -110,13 +110,22 @@ pub enum HistoryTable {
     TaskInstanceHistory,
     Xcom,
     Backfill,
+    /// Who was told of what, or could not be.
+    Notification,
     /// What users asked for, and the answers.
     Command,
 }
 
 impl HistoryTable {
-    pub const ALL: [Self; 6] =
-        [Self::DagRun, Self::TaskInstance, Self::TaskInstanceHistory, Self::Xcom, Self::Backfill, Self::Command];
+    pub const ALL: [Self; 7] = [
+        Self::DagRun,
+        Self::TaskInstance,
+        Self::TaskInstanceHistory,
+        Self::Xcom,
+        Self::Backfill,
+        Self::Notification,
+        Self::Command,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,6 +134,7 @@ impl HistoryTable {
             Self::TaskInstanceHistory => "task_instance_history",
             Self::Xcom => "xcom",
             Self::Backfill => "backfill",
+            Self::Notification => "notification",
             Self::Command => "command",
         }
     }

@@ -3,6 +3,7 @@
 //! One file per border, one enum per direction; every wire name is spelt once,
 //! here. A message never carries a handle, a closure or a database row.
 
+pub mod answered;
 pub mod control;
 pub mod envelope;
 pub mod event;

@@ -304,6 +304,10 @@ pub struct RunContext {
     pub tags: Vec<String>,
     /// The DAG file, relative to the DAGs folder.
     pub file: String,
+    /// SHA-256 of that file as the scheduler read it, in hexadecimal digits: for Python code that a worker on another
+    /// machine runs from its own DAGs folder. `None` where it is the same folder, and for whatever needs no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_hash: Option<String>,
     /// Extra folders for template files.
     pub template_searchpath: Vec<String>,
     /// The asset events that the run was made of.

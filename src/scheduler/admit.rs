@@ -21,12 +21,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::domain::ids::{DagId, PoolName, RunKey, TaskId};
+use crate::domain::ids::{DagId, PoolName, QueueName, RunKey, TaskId};
 use crate::domain::journal::Stretch;
 use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 
 use super::TaskRef;
+use super::gauge::Gauge;
+use super::lane::{Lane, LaneId, Place, Waiting};
 use super::waits::Log;
 
 /// The order of picking (SCHEDULING §7): weight, then date, then map index, then who came first.
@@ -53,6 +55,8 @@ pub struct Holds {
     pub task_of_run: Option<Scope>,
     pub pool: PoolName,
     pub pool_slots: u32,
+    /// Over a broker: the task queue, of which only so much is filled ahead of its workers.
+    pub queue: Option<QueueName>,
 }
 
 impl Holds {
@@ -81,6 +85,7 @@ pub enum Constraint {
     Paused(DagId),
     Pool(PoolName),
     Scope(Scope),
+    Queue(QueueName),
 }
 
 /// Why nobody is admitted although the limits of a lane have room.
@@ -95,81 +100,6 @@ pub enum Stopped {
     Leaving,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LaneId(u32);
-
-#[derive(Debug)]
-pub(super) struct Lane {
-    pub holds: Holds,
-    pub waiting: BTreeMap<Rank, Waiting>,
-    pub place: Place,
-    /// What it was parked at, and `None` while it was open.
-    pub log: Log<Option<Constraint>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub task: TaskRef,
-    /// When it became scheduled.
-    pub since: Time,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Being moved, or new.
-    Nowhere,
-    Open {
-        rank: Rank,
-    },
-    Parked {
-        rank: Rank,
-        at: Constraint,
-    },
-}
-
-/// What is taken of one limit; without a limit there is no room at all.
-#[derive(Debug)]
-pub(super) struct Gauge {
-    pub limit: Option<Limit>,
-    pub taken: u32,
-    /// Who takes it: for people, nothing is decided by it.
-    pub holders: BTreeSet<TaskRef>,
-    /// Whether it held somebody up.
-    pub shut: Log<bool>,
-}
-
-impl Gauge {
-    fn new(limit: Option<Limit>) -> Self {
-        Self { limit, taken: 0, holders: BTreeSet::new(), shut: Log::new() }
-    }
-
-    pub fn room(&self) -> u32 {
-        self.limit.map_or(0, |limit| limit.room(self.taken))
-    }
-
-    fn take(&mut self, task: TaskRef, slots: u32, now: Option<Time>) {
-        self.taken += slots;
-        self.holders.insert(task);
-        if let Some(now) = now.filter(|_| self.room() == 0) {
-            self.shut.note(now, true);
-        }
-    }
-
-    fn give_back(&mut self, task: TaskRef, slots: u32) {
-        self.taken = self.taken.saturating_sub(slots);
-        self.holders.remove(&task);
-    }
-}
-
-impl Place {
-    fn parked_at(&self) -> Option<Constraint> {
-        match self {
-            Self::Nowhere | Self::Open { .. } => None,
-            Self::Parked { at, .. } => Some(at.clone()),
-        }
-    }
-}
-
 /// All limits, what is taken of them, and who waits for them.
 #[derive(Debug)]
 pub struct Admission {
@@ -182,6 +112,8 @@ pub struct Admission {
     pub(super) total: Gauge,
     pub(super) pools: HashMap<PoolName, Gauge>,
     pub(super) scopes: HashMap<Scope, Gauge>,
+    /// What is published and unclaimed, by task queue.
+    pub(super) queues: HashMap<QueueName, Gauge>,
     paused: HashSet<DagId>,
     /// Who is deferred, by pool, with the slots that it wants.
     deferred: HashMap<PoolName, BTreeMap<TaskRef, u32>>,
@@ -208,6 +140,7 @@ impl Admission {
             total: Gauge::new(Some(parallelism)),
             pools: HashMap::new(),
             scopes: HashMap::new(),
+            queues: HashMap::new(),
             paused: HashSet::new(),
             deferred: HashMap::new(),
             include_deferred: HashSet::new(),
@@ -278,6 +211,32 @@ impl Admission {
         self.scopes.remove(scope);
     }
 
+    /// How much may lie unclaimed in a task queue; `None` where nobody takes work from it.
+    pub fn set_queue(&mut self, queue: QueueName, window: Option<Limit>) {
+        self.queue_mut(&queue).limit = window;
+        self.wake(&Constraint::Queue(queue));
+    }
+
+    /// A task instance lies in its task queue, and nobody has claimed it.
+    pub fn enter_queue(&mut self, task: TaskRef, holds: &Holds) {
+        let now = self.now;
+        if let Some(gauge) = holds.queue.as_ref().map(|queue| self.queue_mut(queue))
+            && !gauge.holders.contains(&task)
+        {
+            gauge.take(task, 1, now);
+        }
+    }
+
+    /// It was claimed, or has ended unclaimed.
+    pub fn leave_queue(&mut self, task: TaskRef, holds: &Holds) {
+        let Some(queue) = &holds.queue else { return };
+        let gauge = self.queue_mut(queue);
+        if gauge.holders.contains(&task) {
+            gauge.give_back(task, 1);
+            self.wake(&Constraint::Queue(queue.clone()));
+        }
+    }
+
     pub fn set_paused(&mut self, dag: &DagId, paused: bool) {
         if paused {
             self.paused.insert(dag.clone());
@@ -332,6 +291,7 @@ impl Admission {
             let (_, Waiting { task, .. }) = lane.waiting.pop_first().expect("an open lane has a head");
             self.waiting -= 1;
             self.occupy(task, &holds);
+            self.enter_queue(task, &holds);
             self.open(id);
             self.wake_all(&holds);
             return Some((task, held));
@@ -353,6 +313,7 @@ impl Admission {
 
     /// A task instance gives its places back.
     pub fn release(&mut self, task: TaskRef, holds: &Holds) {
+        self.leave_queue(task, holds);
         self.total.give_back(task, 1);
         self.pool_mut(&holds.pool).give_back(task, holds.pool_slots);
         for scope in holds.scopes() {
@@ -430,17 +391,23 @@ impl Admission {
     /// Every limit that the lane of `holds` meets, in the order in which it meets them.
     pub fn constraints<'a>(&'a self, holds: &'a Holds) -> impl Iterator<Item = Constraint> + 'a {
         let paused = self.paused.contains(&holds.dag).then(|| Constraint::Paused(holds.dag.clone()));
+        let queue = holds.queue.as_ref().filter(|queue| self.queues.get(*queue).map_or(0, Gauge::room) == 0);
+        let queue = queue.map(|full| Constraint::Queue(full.clone()));
         let is_full = |scope: &&Scope| self.scopes.get(*scope).is_some_and(|gauge| gauge.room() == 0);
         let scopes = holds.scopes().filter(is_full).map(|full| Constraint::Scope(full.clone()));
         let pool = std::iter::once_with(|| {
             let room = self.pools.get(&holds.pool).map_or(0, Gauge::room);
             (holds.pool_slots > room).then(|| Constraint::Pool(holds.pool.clone()))
         });
-        paused.into_iter().chain(scopes).chain(pool.flatten())
+        paused.into_iter().chain(queue).chain(scopes).chain(pool.flatten())
     }
 
     fn pool_mut(&mut self, pool: &PoolName) -> &mut Gauge {
         self.pools.entry(pool.clone()).or_insert_with(|| Gauge::new(None))
+    }
+
+    fn queue_mut(&mut self, queue: &QueueName) -> &mut Gauge {
+        self.queues.entry(queue.clone()).or_insert_with(|| Gauge::new(None))
     }
 
     fn lane(&mut self, holds: &Holds) -> LaneId {
@@ -523,6 +490,9 @@ impl Admission {
         for scope in holds.scopes() {
             self.wake(&Constraint::Scope(scope.clone()));
         }
+        if let Some(queue) = &holds.queue {
+            self.wake(&Constraint::Queue(queue.clone()));
+        }
     }
 
     /// Opens the best lane parked at a limit that has room for it. Waking one is
@@ -535,6 +505,10 @@ impl Admission {
             Constraint::Scope(scope) => match self.scopes.get(scope) {
                 Some(gauge) if gauge.room() == 0 => return,
                 Some(_) | None => u32::MAX,
+            },
+            Constraint::Queue(queue) => match self.queues.get(queue).map_or(0, Gauge::room) {
+                0 => return,
+                _ => u32::MAX,
             },
         };
         let Some(needs) = self.parked.get(constraint) else { return };
@@ -552,6 +526,7 @@ impl Admission {
             Constraint::Paused(_) => None,
             Constraint::Pool(pool) => self.pools.get_mut(pool),
             Constraint::Scope(scope) => self.scopes.get_mut(scope),
+            Constraint::Queue(queue) => self.queues.get_mut(queue),
         };
         if let (Some(gauge), Some(now)) = (gauge, self.now) {
             gauge.shut.note(now, is_shut);
@@ -583,6 +558,13 @@ impl Admission {
                     return Err(format!(
                         "room_wakes: pool {pool} has {room} slots and nobody of those it holds is open"
                     ));
+                }
+            }
+            if let Constraint::Queue(queue) = constraint {
+                let has_room = self.queues.get(queue).map_or(0, Gauge::room) > 0;
+                let of_it = |lane: &Lane| lane.holds.queue.as_ref() == Some(queue);
+                if has_room && !self.open.iter().any(|(_, id)| of_it(&self.lanes[id])) {
+                    return Err(format!("room_wakes: queue {queue} has room and nobody of those it holds is open"));
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! The attempt's own state changes only through [`AttemptState::on`].
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Wish};
-use crate::domain::ids::{AttemptId, Claim, MapIndex, TaskKey, TryNumber, WorkerId};
+use crate::domain::ids::{AttemptId, Claim, DagId, MapIndex, TaskKey, TryNumber, WorkerId};
 use crate::domain::skip::{InvalidDecision, SKIP_KEY};
 use crate::domain::state::{Ending, Mark, TaskEvent};
 use crate::domain::template::PreviousSuccess;
@@ -44,7 +44,7 @@ impl Core {
         }
         match self.settings.grant {
             Grant::ByClaim => Stopped::No,
-            Grant::InProcess if !self.workers.values().any(|worker| worker.row.online) => Stopped::NoWorker,
+            Grant::InProcess if self.workers_here().next().is_none() => Stopped::NoWorker,
             Grant::InProcess if self.free_worker().is_none() => Stopped::NoFreeSlot,
             Grant::InProcess => Stopped::No,
         }
@@ -62,9 +62,8 @@ impl Core {
         if self.leaving {
             return None;
         }
-        self.workers
-            .values()
-            .find(|worker| worker.row.online && worker.slots.allows_one_more(count(worker.owned.len())))
+        self.workers_here()
+            .find(|worker| worker.row.slots.allows_one_more(count(worker.owned.len())))
             .map(|worker| worker.row.id)
     }
 
@@ -102,7 +101,10 @@ impl Core {
     pub(super) fn publish(&mut self, now: Time, at: TaskRef) {
         self.work.dirty_attempts.insert(at);
         match self.settings.grant {
-            Grant::ByClaim => self.send_task(now, at, None, None),
+            Grant::ByClaim => {
+                self.note_published(now, at);
+                self.send_task(now, at, None, None);
+            }
             Grant::InProcess => match self.free_worker() {
                 Some(worker) => self.grant_ahead(now, at, worker),
                 None => {
@@ -195,8 +197,15 @@ impl Core {
             conf_overrides_params: self.settings.conf_overrides_params,
             xcom_of_any_task: self.settings.xcom_of_any_task,
             previous_success: self.previous_success(run),
+            file_hash: self.file_hash(&run.dag_id),
             asset_events: events.unwrap_or_default(),
         }
+    }
+
+    /// Of the DAG's file as it was read. Only workers behind a broker may have another.
+    fn file_hash(&self, dag: &DagId) -> Option<String> {
+        let known = self.dags.get(dag).filter(|_| self.settings.grant == Grant::ByClaim)?;
+        self.file_hashes.get(&known.row.file).cloned()
     }
 
     /// The latest success, where this run comes after it.
@@ -219,7 +228,23 @@ impl Core {
         if let (Some(owner), None) = (before.owner(), after.owner()) {
             self.disown(owner, id);
         }
+        self.in_or_out_of_the_queue(at, before, after);
         reaction
+    }
+
+    /// Over a broker an attempt lies in its task queue as long as it is queued.
+    fn in_or_out_of_the_queue(&mut self, at: TaskRef, before: AttemptState, after: AttemptState) {
+        let (was, is) = (before.is_queued(), after.is_queued());
+        if was == is || self.settings.grant != Grant::ByClaim {
+            return;
+        }
+        let holds = self.holds(at);
+        if is {
+            self.admission.enter_queue(at, &holds);
+        } else {
+            self.note_claimed(at);
+            self.admission.leave_queue(at, &holds);
+        }
     }
 
     fn disown(&mut self, owner: Claim, id: AttemptId) {
@@ -252,7 +277,10 @@ impl Core {
         attempt.ended_at = Some(report.map_or(now, |report| report.ended_at));
         attempt.started_at = report.and_then(|report| report.started_at);
         attempt.exit_code = report.and_then(|report| report.exit_code);
-        attempt.message = report.and_then(|report| report.message.clone());
+        // Without a report whoever ended it has left a word, or there is none.
+        if let Some(report) = report {
+            attempt.message.clone_from(&report.message);
+        }
         let row = &mut instance.row;
         row.ended_at = attempt.ended_at;
         if let Some(report) = report {
@@ -308,10 +336,12 @@ impl Core {
             Outcome::Failed { retryable } => self.fail_or_retry(now, at, retryable),
             Outcome::TimedOut => self.fail_or_retry(now, at, true),
             Outcome::Lost | Outcome::Fenced | Outcome::Killed => self.retry_what_was_lost(now, at, outcome),
-            Outcome::NeverStarted | Outcome::Undeliverable => {
+            Outcome::NeverStarted => {
                 self.note(at, "no worker took it");
                 self.fail(now, at);
             }
+            // Its note says how often it was tried.
+            Outcome::Undeliverable => self.fail(now, at),
         }
     }
 

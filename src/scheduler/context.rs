@@ -4,6 +4,7 @@
 use crate::domain::asset::AssetEvent;
 use crate::domain::dag::TaskDefinition;
 use crate::domain::graph::Dag;
+use crate::domain::operator::{Operator, Python, PythonCode};
 use crate::domain::param::merged;
 use crate::domain::run::RunType;
 use crate::domain::schedule::Bounds;
@@ -21,6 +22,8 @@ pub struct Surroundings {
     pub xcom_of_any_task: bool,
     /// The latest success that this run comes after.
     pub previous_success: Option<PreviousSuccess>,
+    /// SHA-256 of the DAG file as it was read, where a worker may have another one.
+    pub file_hash: Option<String>,
     /// What the run was made of, where that was assets.
     pub asset_events: Vec<AssetEvent>,
 }
@@ -57,9 +60,15 @@ pub fn run_context(
         description: definition.description.clone(),
         tags: definition.tags.clone(),
         file: definition.file.clone(),
+        file_hash: surroundings.file_hash.filter(|_| task.is_some_and(|task| runs_the_file(&task.operator))),
         template_searchpath: definition.template_searchpath.clone(),
         asset_events: surroundings.asset_events,
     }
+}
+
+/// Whether a worker needs the DAG file itself to run it.
+fn runs_the_file(operator: &Operator) -> bool {
+    matches!(operator, Operator::Python(Python { code: PythonCode::DagFile { .. }, .. }))
 }
 
 /// Where the schedule goes on after this run. One that a user asked for stands alone on its date, as Airflow 2 had it.

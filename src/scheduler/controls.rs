@@ -152,7 +152,9 @@ impl Core {
         let taken = |core: &Self, id: &RunId| {
             history.same_id.as_ref() == Some(id) || core.open_runs(&trigger.dag).any(|run| run.run_id == *id)
         };
+        let reserved = trigger.run_id.as_ref().and_then(RunType::reserving).filter(|by| *by != run_type);
         match &trigger.run_id {
+            Some(id) if reserved.is_some() => Err(Refused::Invalid { message: is_reserved(id, run_type) }),
             Some(id) if taken(self, id) => Err(Refused::RunExists { dag: trigger.dag.clone(), run_id: id.clone() }),
             Some(id) => Ok(id.clone()),
             None => {
@@ -224,6 +226,15 @@ impl Core {
             paused: self.dags.get(&row.dag_id).is_some_and(|dag| dag.row.is_paused),
         }
     }
+}
+
+/// The timetable would come to the same id one day, and could not make its run.
+fn is_reserved(id: &RunId, run_type: RunType) -> String {
+    let owner = RunType::reserving(id).map_or("other", RunType::as_str);
+    format!(
+        "a {} run cannot have the id `{id}`: ids that begin with `{owner}__` are reserved for {owner} runs; choose another id, or give only the logical date",
+        run_type.as_str()
+    )
 }
 
 fn run_type(by: TriggeredBy) -> RunType {

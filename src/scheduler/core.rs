@@ -15,8 +15,8 @@ use uuid::Uuid;
 use crate::domain::asset::AssetEvent;
 use crate::domain::graph::Dag;
 use crate::domain::ids::{
-    AttemptId, BackfillId, Claim, CommandId, DagId, Epoch, NotificationId, PoolName, QueueName, RunKey, VersionNumber,
-    WorkerId,
+    AttemptId, BackfillId, Claim, CommandId, DagId, Epoch, Incarnation, NotificationId, PoolName, QueueName, RunKey,
+    VersionNumber, WorkerId,
 };
 use crate::domain::limit::Limit;
 use crate::domain::mapping::ExpansionIx;
@@ -29,7 +29,7 @@ use crate::domain::time::{Time, to_micros};
 use crate::domain::wait::{Awaited, Seen};
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::protocol::event::Change;
-use crate::protocol::work::{FromWorker, Question, ToWorker};
+use crate::protocol::work::{FromWorker, LeaseTimes, Question, ToWorker};
 use crate::store::write::{DagRow, PoolRow, RunRow, WorkerRow, Write};
 
 use super::TaskRef;
@@ -42,6 +42,7 @@ pub use super::history::{History, Inquiry, KnownRun};
 use super::instances::{Instance, Task};
 use super::notify::{Outbox, Owed};
 pub use super::past::LookBack;
+use super::queues::TaskQueues;
 use super::timeline::Timeline;
 pub use super::timeline::{KnownPast, PreviousRun, Stands};
 use super::timers::Timers;
@@ -70,7 +71,18 @@ pub struct Settings {
     pub kill_grace: Duration,
     /// How an attempt gets its owner.
     pub grant: Grant,
+    pub remote: Remote,
     pub notifications: Notifications,
+}
+
+/// What concerns workers behind a broker alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    /// What a worker is told when it is welcomed.
+    pub lease: LeaseTimes,
+    /// `[scheduler] redispatch_after` and `max_redispatch`
+    pub redispatch_after: Duration,
+    pub max_redispatch: u32,
 }
 
 /// How notifications are carried out.
@@ -110,6 +122,21 @@ pub enum Input {
         why: Refused,
     },
     Worker(FromWorker),
+    /// A marker proved it: nothing of this life runs any more (L6c).
+    WorkerLost {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        silence: Duration,
+    },
+    /// There is reason to look after a worker, or no more. Neither moves anything.
+    Suspect {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
+    Trusted {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
     /// The store's answer to [`Effect::LookBack`].
     LookedBack {
         run: RunKey,
@@ -267,9 +294,16 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) struct WorkerState {
     pub row: WorkerRow,
-    pub slots: Limit,
-    /// What it listens to.
-    pub queues: Vec<QueueName>,
+    /// It was heard under this leader.
+    pub is_here: bool,
+    /// It says that a slot of it has nothing to do.
+    pub is_free: bool,
+    /// The number of its newest beat: an older one is a copy.
+    pub beats: u64,
+    /// What was written of it last.
+    pub written: Option<WorkerRow>,
+    /// The queues that count on it.
+    pub joined: Vec<QueueName>,
     /// The number of the newest claim that was granted ahead (in-process only).
     pub last_n: i64,
     /// Attempts that it owns.
@@ -283,6 +317,8 @@ pub struct Core {
     /// The reign that this memory belongs to; named in what is said, decides nothing here.
     pub(super) epoch: Epoch,
     pub(super) dags: BTreeMap<DagId, DagState>,
+    /// SHA-256 of each DAG file as it was read last, by its path.
+    pub(super) file_hashes: HashMap<String, String>,
     pub(super) versions: HashMap<(DagId, VersionNumber), Arc<Dag>>,
     pub(super) runs: HashMap<RunKey, Run>,
     pub(super) attempts: HashMap<AttemptId, TaskRef>,
@@ -290,6 +326,7 @@ pub struct Core {
     pub(super) unowned: BTreeSet<TaskRef>,
     pub(super) backfills: BTreeMap<BackfillId, BackfillState>,
     pub(super) workers: BTreeMap<WorkerId, WorkerState>,
+    pub(super) queues: TaskQueues,
     pub(super) pools: BTreeMap<PoolName, PoolRow>,
     pub(super) assets: Assets,
     pub(super) admission: Admission,
@@ -388,12 +425,14 @@ impl Core {
             settings,
             epoch,
             dags: BTreeMap::new(),
+            file_hashes: HashMap::new(),
             versions: HashMap::new(),
             runs: HashMap::new(),
             attempts: HashMap::new(),
             unowned: BTreeSet::new(),
             backfills: BTreeMap::new(),
             workers: BTreeMap::new(),
+            queues: TaskQueues::default(),
             pools: BTreeMap::new(),
             assets: Assets::default(),
             admission,
@@ -421,6 +460,11 @@ impl Core {
             Input::Control { ticket, control, history } => self.on_control(now, ticket, control, &history),
             Input::Unreadable { ticket, why } => self.reply(now, ticket, Reply::Refused { why }),
             Input::Worker(message) => self.on_worker(now, message),
+            Input::WorkerLost { worker, incarnation, silence } => {
+                self.on_worker_lost(now, worker, incarnation, silence);
+            }
+            Input::Suspect { worker, incarnation } => self.on_suspect(now, worker, incarnation),
+            Input::Trusted { worker, incarnation } => self.on_trusted(now, worker, incarnation),
             Input::LookedBack { run, past } => self.on_looked_back(run, past),
             Input::DatesKnown { inquiry, history } => self.on_dates_known(now, &inquiry, &history),
             Input::FolderRead => self.on_folder_read(now),

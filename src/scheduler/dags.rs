@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::dag::{TaskDefinition, TaskLimitScope};
 use crate::domain::graph::Dag;
 use crate::domain::ids::{DagId, RunKey, VersionNumber};
@@ -14,6 +16,11 @@ use crate::store::write::{DagRow, VersionRow, Write};
 use super::admit::Scope;
 use super::core::{Core, DagState, Effect, FileChange, Run};
 
+/// As a worker computes it of its own file.
+fn hash_of(source: &str) -> String {
+    Sha256::digest(source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Core {
     pub(super) fn on_files_changed(&mut self, now: Time, changes: Vec<FileChange>) {
         for change in changes {
@@ -23,6 +30,7 @@ impl Core {
 
     fn on_file_changed(&mut self, now: Time, change: FileChange) {
         let FileChange { file, source, dags, problems, .. } = change;
+        self.file_hashes.insert(file.clone(), hash_of(&source));
         // A file that cannot be read for the moment must not stop what it defined before.
         let is_broken = problems.iter().any(|problem| problem.severity == Severity::Error);
         self.write(Write::FileProblems { file: file.clone(), problems, at: now });

@@ -4,6 +4,7 @@
 
 use crate::domain::ids::{Claim, DagId, RunId};
 use crate::domain::time::Time;
+use crate::protocol::answered::Unanswered;
 use crate::protocol::control::{Clear, Control, Refused, Reply, Trigger, TriggeredBy};
 use crate::protocol::selection::Selection;
 use crate::protocol::work::{Answer, TriggerDagRunRequest};
@@ -61,23 +62,14 @@ impl Core {
 
     /// A task hears what became of its errand as it hears any answer.
     pub(super) fn answer_errand(&mut self, claim: Claim, seq: u64, reply: Reply) {
-        let answer = match reply {
-            Reply::Triggered(run) => triggered(run.run_id, run.logical_date),
-            Reply::Refused { why: Refused::RunExists { run_id, .. } | Refused::LogicalDateTaken { run_id, .. } } => {
+        let answer = match reply.triggered() {
+            Ok(run) => triggered(run.run_id, run.logical_date),
+            Err(Unanswered::Refused(Refused::RunExists { run_id, .. } | Refused::LogicalDateTaken { run_id, .. })) => {
                 Answer::RunExists { run_id: run_id.to_string() }
             }
-            Reply::Refused { why } => Answer::Refused { why: why.to_string() },
-            Reply::Touched { .. }
-            | Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::RunMarked { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::DagDeleted { .. }
-            | Reply::Cleaned { .. }
-            | Reply::Explained { .. }
-            | Reply::DagExplained { .. } => Answer::Stored,
+            Err(Unanswered::Refused(why)) => Answer::Refused { why: why.to_string() },
+            // What was cleared is not told one by one.
+            Err(Unanswered::OtherKind) => Answer::Stored,
         };
         self.answer(claim, seq, answer);
     }

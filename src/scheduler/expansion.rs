@@ -104,8 +104,14 @@ impl Core {
                     self.resize(at.run, ix, measure.length);
                 }
                 let waits = self.run(at.run).find(at).is_some_and(|one| one.row.state == TaskState::None);
-                if waits {
-                    self.make_ready(now, at);
+                let only = self.run(at.run).dag.task(at.task).only_instance;
+                match only.filter(|only| *only != at.map) {
+                    Some(only) if waits => {
+                        let why = format!("only instance {only} is tried");
+                        self.settle_undone(now, at, Decision::Skipped, Some(why));
+                    }
+                    None if waits => self.make_ready(now, at),
+                    Some(_) | None => {}
                 }
             }
         }

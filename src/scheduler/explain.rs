@@ -7,7 +7,7 @@
 use crate::domain::attempt::AttemptState;
 use crate::domain::blocker::{Blocker, Few, Holder, Upstream};
 use crate::domain::graph::TaskIx;
-use crate::domain::ids::{DagId, MapIndex, RunId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, QueueName, RunId, TaskId};
 use crate::domain::journal::{Held, Journal, Stretch};
 use crate::domain::limit::Limit;
 use crate::domain::past::PastVerdict;
@@ -23,6 +23,7 @@ use super::TaskRef;
 use super::admit::{Constraint, Holds, Rank, Scope, Stopped};
 use super::core::{Core, Grant, History, Run};
 use super::line::Standing;
+use super::queues::TaskQueue;
 use super::runs::count;
 use super::waiting::waited;
 
@@ -244,8 +245,8 @@ impl Core {
                 });
             }
             Stopped::NoFreeSlot => {
-                let online = self.workers.values().filter(|worker| worker.row.online);
-                let (workers, taken) = online.fold((0, 0), |(n, taken), worker| (n + 1, taken + worker.owned.len()));
+                let (workers, taken) =
+                    self.workers_here().fold((0, 0), |(n, taken), worker| (n + 1, taken + worker.owned.len()));
                 let ahead = self.admission.ahead_of_all(rank);
                 reasons.push(Blocker::NoFreeSlot { workers, taken: count(taken), ahead });
             }
@@ -297,6 +298,21 @@ impl Core {
                     }
                 })
             }
+            Constraint::Queue(queue) => Some(self.nobody_takes(queue).unwrap_or_else(|| Blocker::QueueFull {
+                queue: queue.clone(),
+                limit: limit.unwrap_or(Limit::Unlimited),
+                unclaimed: taken,
+                ahead,
+            })),
+        }
+    }
+
+    /// Why a task queue is not filled at all.
+    fn nobody_takes(&self, queue: &QueueName) -> Option<Blocker> {
+        match self.queues.get(queue).map_or((0, 0), TaskQueue::takers) {
+            (0, _) => Some(Blocker::NoWorkerForQueue { queue: queue.clone() }),
+            (workers, 0) => Some(Blocker::WorkersTooOld { queue: queue.clone(), workers: count(workers) }),
+            (_, _) => None,
         }
     }
 
@@ -322,16 +338,11 @@ impl Core {
                 if self.is_momentary {
                     return Blocker::Unclaimed { since: row.queued_at };
                 }
-                let online = || self.workers.values().filter(|worker| worker.row.online);
-                let queue = &self.run(at.run).dag.task(at.task).queue;
-                let listens = |queues: &[crate::domain::ids::QueueName]| queues.contains(queue);
-                if online().next().is_none() {
-                    Blocker::NoWorker
-                } else if self.settings.grant == Grant::ByClaim && !online().any(|worker| listens(&worker.queues)) {
-                    Blocker::NoWorkerForQueue { queue: queue.clone() }
-                } else {
-                    Blocker::Unclaimed { since: row.queued_at }
+                if self.workers_here().next().is_none() {
+                    return Blocker::NoWorker;
                 }
+                let of_queue = (self.settings.grant == Grant::ByClaim).then(|| self.nobody_takes(&self.queue_of(at)));
+                of_queue.flatten().unwrap_or(Blocker::Unclaimed { since: row.queued_at })
             }
         }
     }

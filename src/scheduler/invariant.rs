@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::asset::AssetRef;
-use crate::domain::ids::{AttemptId, DagId, PoolName, RunKey};
+use crate::domain::ids::{AttemptId, DagId, PoolName, QueueName, RunKey};
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::wait::{Awaited, Seen};
 
@@ -15,7 +15,7 @@ use crate::store::write::NotificationRow;
 use super::TaskRef;
 use super::admit::Scope;
 use super::assets::wanted;
-use super::core::{Core, Run};
+use super::core::{Core, Grant, Run};
 use super::instances::{Instance, Instances};
 use super::progress::is_moving;
 use super::runs::count;
@@ -66,6 +66,7 @@ impl Core {
         if let Err(text) = self.admission.check() {
             broken("admission", text);
         }
+        self.task_queues_are_known(&mut broken);
         found
     }
 
@@ -114,6 +115,31 @@ impl Core {
         }
         if instance.held && state != TaskState::None {
             broken("only_what_waits_is_held", format!("{name} is {state} and held"));
+        }
+    }
+
+    /// Over a broker: what is queued lies in its queue, is counted there, and is looked after.
+    fn task_queues_are_known(&self, broken: &mut impl FnMut(&'static str, String)) {
+        if self.settings.grant != Grant::ByClaim {
+            return;
+        }
+        let is_queued = |at: TaskRef| {
+            let instance = self.runs.get(&at.run).and_then(|run| run.find(at));
+            instance.and_then(|instance| instance.attempt.as_ref()).is_some_and(|attempt| attempt.state.is_queued())
+        };
+        let mut counted: BTreeMap<QueueName, u32> = BTreeMap::new();
+        for at in self.runs.values().flat_map(Run::places).filter(|at| is_queued(*at)) {
+            *counted.entry(self.queue_of(at)).or_default() += 1;
+        }
+        let total = counted.values().sum::<u32>() as usize;
+        if let Err(text) = self.queues.check(is_queued, total, self.leaving) {
+            broken("unclaimed_work_is_looked_after", text);
+        }
+        for (queue, gauge) in &self.admission.queues {
+            let unclaimed = counted.get(queue).copied().unwrap_or_default();
+            if gauge.taken != unclaimed {
+                broken("queues_are_counted", format!("queue {queue}: {unclaimed} unclaimed, {} counted", gauge.taken));
+            }
         }
     }
 

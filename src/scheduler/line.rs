@@ -11,7 +11,9 @@ use crate::domain::limit::Limit;
 use crate::domain::time::Time;
 
 use super::TaskRef;
-use super::admit::{Admission, Constraint, Gauge, Holds, Lane, LaneId, Place, Rank, Scope, Stopped};
+use super::admit::{Admission, Constraint, Holds, Rank, Scope, Stopped};
+use super::gauge::Gauge;
+use super::lane::{Lane, LaneId, Place};
 
 /// Counting those who come before stops there.
 const FAR_AHEAD: u32 = 10_000;
@@ -43,7 +45,9 @@ impl Admission {
         for (from, to, at) in lane.log.between(from, to) {
             match at {
                 Some(Constraint::Paused(_)) => held.push(Stretch { from, to, held: Held::DagPaused }),
-                Some(at @ (Constraint::Pool(_) | Constraint::Scope(_))) => self.at_limit(at, from, to, &mut held),
+                Some(at @ (Constraint::Pool(_) | Constraint::Scope(_) | Constraint::Queue(_))) => {
+                    self.at_limit(at, from, to, &mut held)
+                }
                 None => self.while_stopped(from, to, None, &mut held),
             }
         }
@@ -58,6 +62,7 @@ impl Admission {
             Constraint::Pool(pool) => Held::Pool { pool: pool.clone() },
             Constraint::Scope(Scope::Task(..) | Scope::TaskOfRun(..)) => Held::MaxActiveTis,
             Constraint::Scope(Scope::Dag(_) | Scope::Run(_)) => Held::MaxActiveTasks,
+            Constraint::Queue(queue) => Held::Queue { queue: queue.clone() },
         };
         for (from, to, is_shut) in gauge.shut.between(from, to) {
             if *is_shut {
@@ -90,6 +95,7 @@ impl Admission {
             Constraint::Paused(_) => None,
             Constraint::Pool(pool) => self.pools.get(pool),
             Constraint::Scope(scope) => self.scopes.get(scope),
+            Constraint::Queue(queue) => self.queues.get(queue),
         }
     }
 
@@ -110,6 +116,7 @@ impl Admission {
             Constraint::Paused(dag) => lane.holds.dag == *dag,
             Constraint::Pool(pool) => lane.holds.pool == *pool,
             Constraint::Scope(scope) => lane.holds.scopes().any(|of| of == scope),
+            Constraint::Queue(queue) => lane.holds.queue.as_ref() == Some(queue),
         };
         let mut count = Count::default();
         for lanes in parked {

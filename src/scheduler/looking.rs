@@ -57,7 +57,11 @@ pub(super) async fn look_at(store: &Store, awaited: &Awaited) -> Result<Seen, St
             let Some(run) = store.run_of_date(&awaited.dag, awaited.date).await? else { return Ok(Seen::NotYet) };
             let tasks = store.tasks(run.key).await?;
             let states: Vec<_> = tasks.into_iter().map(|task| (task.task_id, task.state)).collect();
-            Ok(awaited.judge(Some(run.state), &states))
+            let version = match awaited.group {
+                Some(_) => store.version(&run.dag_id, Some(run.version)).await?,
+                None => None,
+            };
+            Ok(awaited.judge(Some(run.state), &states, version.as_ref().map(|version| &version.definition)))
         }
     }
 }

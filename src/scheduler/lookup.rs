@@ -41,6 +41,9 @@ pub(super) async fn with_history(store: &Store, input: Input) -> Result<Input, (
         | Input::Seen { .. }
         | Input::Unreadable { .. }
         | Input::Worker(_)
+        | Input::WorkerLost { .. }
+        | Input::Suspect { .. }
+        | Input::Trusted { .. }
         | Input::FolderRead
         | Input::Leaving
         | Input::Tick => Ok(input),

@@ -129,7 +129,14 @@ impl Handler<HowAreYou> for Scheduler {
 
     fn handle(&mut self, _: HowAreYou, _: &mut Self::Context) -> Self::Result {
         let (runs, occupied) = self.core.load();
-        MessageResult(Status { epoch: self.epoch, runs, occupied, commits: self.commits, violations: self.broken })
+        MessageResult(Status {
+            epoch: self.epoch,
+            runs,
+            occupied,
+            commits: self.commits,
+            violations: self.broken,
+            rejected: self.rejected,
+        })
     }
 }
 
@@ -142,6 +149,7 @@ impl Handler<Stop> for Scheduler {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        self.hear_no_more();
         let resigned = UntilIdle.then(|(), this: &mut Self, _: &mut Context<Self>| this.resign());
         Box::pin(resigned.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
     }

@@ -37,6 +37,8 @@ use super::timers::Timer;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pending: BTreeMap<NotificationId, NotificationRow>,
+    /// How many of them are about a run.
+    of_run: BTreeMap<RunKey, usize>,
     /// To be sent as soon as there is room; the oldest first.
     ready: BTreeSet<NotificationId>,
     /// With a worker, in that life of it.
@@ -46,11 +48,26 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub fn restore(&mut self, row: NotificationRow) {
+    /// What is owed, new or from an earlier life of the node.
+    pub fn add(&mut self, row: NotificationRow) {
         if row.next_try_at.is_none() {
             self.ready.insert(row.id);
         }
+        *self.of_run.entry(row.run).or_default() += 1;
         self.pending.insert(row.id, row);
+    }
+
+    /// It is not owed any more.
+    fn remove(&mut self, id: NotificationId) {
+        self.ready.remove(&id);
+        self.sent.remove(&id);
+        let Some(row) = self.pending.remove(&id) else { return };
+        if let Some(count) = self.of_run.get_mut(&row.run) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_run.remove(&row.run);
+            }
+        }
     }
 
     /// Which one of its millisecond the next one is.
@@ -69,7 +86,7 @@ impl Outbox {
 
     /// Whether somebody is still to be told of this run.
     pub fn is_about(&self, run: RunKey) -> bool {
-        self.pending.values().any(|row| row.run == run)
+        self.of_run.contains_key(&run)
     }
 
     /// A DAG is deleted: nobody is told of it any more.
@@ -77,9 +94,7 @@ impl Outbox {
         let gone: Vec<NotificationId> =
             self.pending.values().filter(|row| row.message.key.dag == *dag).map(|row| row.id).collect();
         for id in gone {
-            self.pending.remove(&id);
-            self.ready.remove(&id);
-            self.sent.remove(&id);
+            self.remove(id);
         }
     }
 
@@ -88,13 +103,20 @@ impl Outbox {
         self.pending.len()
     }
 
-    /// A broken rule in words: each one that is pending waits in exactly one place.
+    /// A broken rule in words: each one that is pending waits in exactly one place, and is counted.
     pub fn check(&self, is_timed: impl Fn(&NotificationRow) -> bool) -> Result<(), String> {
         for (id, row) in &self.pending {
             let places = [self.ready.contains(id), self.sent.contains_key(id), is_timed(row)];
             if places.into_iter().filter(|is_there| *is_there).count() != 1 {
                 return Err(format!("notification {id} is (ready, sent, timed) {places:?}"));
             }
+        }
+        let mut of_run = BTreeMap::new();
+        for row in self.pending.values() {
+            *of_run.entry(row.run).or_insert(0) += 1;
+        }
+        if of_run != self.of_run {
+            return Err(format!("of each run {of_run:?} are pending, but counted are {:?}", self.of_run));
         }
         let known = |id: &&NotificationId| !self.pending.contains_key(id);
         match self.ready.iter().chain(self.sent.keys()).find(known) {
@@ -194,8 +216,7 @@ impl Core {
                 let id = self.ids.notification(now, nth);
                 let row = self.row(now, id, &owed, number);
                 self.write(Write::Notification(Box::new(row.clone())));
-                self.outbox.ready.insert(id);
-                self.outbox.pending.insert(id, row);
+                self.outbox.add(row);
             }
         }
     }
@@ -298,8 +319,9 @@ impl Core {
     }
 
     fn somebody_online(&self) -> Option<(WorkerId, Incarnation)> {
-        let online = self.workers.values().find(|worker| worker.row.online)?;
-        Some((online.row.id, online.row.incarnation))
+        // Whoever was just heard, before one that may be gone.
+        let best = self.workers_here().min_by_key(|worker| worker.row.status)?;
+        Some((best.row.id, best.row.incarnation))
     }
 
     /// A worker says what became of a try. One that was done already stays as it is.
@@ -327,7 +349,7 @@ impl Core {
         }
         let row = row.clone();
         if row.state != NotificationState::Pending {
-            self.outbox.pending.remove(&row.id);
+            self.outbox.remove(row.id);
         }
         self.effect(Effect::Event(Change::Notification {
             key: row.message.key.clone(),

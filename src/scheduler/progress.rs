@@ -13,7 +13,7 @@ use crate::store::write::Write;
 
 use super::TaskRef;
 use super::admit::{Holds, Rank, Scope};
-use super::core::{Core, Effect, Run};
+use super::core::{Core, Effect, Grant, Run};
 use super::instances::Counts;
 use super::timers::Timer;
 use super::waiting::waits;
@@ -220,7 +220,8 @@ impl Core {
         let task_scope = task.max_active_tis_per_dag.map(|_| Scope::Task(dag.clone(), task.task_id.clone()));
         let task_of_run = task.max_active_tis_per_dagrun.map(|_| Scope::TaskOfRun(at.run, task.task_id.clone()));
         let (pool, pool_slots) = (task.pool.clone(), task.pool_slots.max(1));
-        Holds { dag, scope, task: task_scope, task_of_run, pool, pool_slots }
+        let queue = (self.settings.grant == Grant::ByClaim).then(|| task.queue.clone());
+        Holds { dag, scope, task: task_scope, task_of_run, pool, pool_slots, queue }
     }
 
     /// A retry that was waited for.

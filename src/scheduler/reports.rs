@@ -1,14 +1,13 @@
-//! What workers say, and what they are answered (PROTOCOL §5). Every report is settled (L10).
+//! What workers say of their attempts, and what they are answered (PROTOCOL §5). Every report is settled (L10).
+//! What they say of themselves is in `workers.rs`.
 
 use crate::domain::attempt::{AttemptEvent, AttemptState, Outcome, Reaction, Refusal, Verdict, Wish};
-use crate::domain::ids::{AttemptId, Claim, Incarnation, NotificationId, WorkerId};
-use crate::domain::limit::Limit;
+use crate::domain::ids::{AttemptId, Claim, NotificationId, WorkerId};
 use crate::domain::time::Time;
-use crate::protocol::work::{Answer, Beat, FromWorker, Online, Question, Report, ToWorker};
-use crate::store::write::{WorkerRow, Write};
+use crate::protocol::work::{Answer, FromWorker, Question, Report, ToWorker};
 
 use super::TaskRef;
-use super::core::{Core, Effect, WorkerState};
+use super::core::{Core, Effect};
 
 impl Core {
     pub(super) fn on_worker(&mut self, now: Time, message: FromWorker) {
@@ -27,85 +26,27 @@ impl Core {
             FromWorker::Beat(beat) => self.on_beat(now, &beat),
             FromWorker::Notified(notified) => self.on_notified(now, notified),
             FromWorker::Asked { attempt, claim, seq, question } => self.on_asked(now, attempt, claim, seq, question),
-            FromWorker::Offline { worker, incarnation } => {
-                if self.workers.get(&worker).is_some_and(|known| known.row.incarnation == incarnation) {
-                    self.on_offline(now, worker);
-                }
-            }
+            FromWorker::Offline { worker, incarnation } => self.on_offline(now, worker, incarnation),
             FromWorker::Obituary { worker, incarnation, unsettled } => {
                 self.on_obituary(now, worker, incarnation, &unsettled);
             }
         }
     }
 
-    /// A new life of a worker: what it reports of earlier ones is taken first, the
-    /// rest of what they owned is lost (L6a).
-    fn on_online(&mut self, now: Time, online: Online) {
-        let known = self.workers.get(&online.worker).map(|worker| worker.row.incarnation);
-        if known.is_some_and(|known| online.incarnation < known) {
-            let message = ToWorker::Fenced { incarnation: online.incarnation };
-            self.effect(Effect::Send { to: Some(online.worker), message });
-            return;
-        }
-        let settled: Vec<_> =
-            online.unsettled.iter().map(|report| (report.claim, self.on_report(now, report))).collect();
-        self.settle_reports(online.worker, settled);
-        if known.is_some_and(|known| online.incarnation > known) {
-            self.lose_all(now, online.worker);
-        }
-        let row = WorkerRow {
-            id: online.worker,
-            name: online.name,
-            incarnation: online.incarnation,
-            online: true,
-            seen_at: now,
-        };
-        self.write(Write::Worker(row.clone()));
-        let slots = Limit::from_zero_unlimited(online.standing.slots);
-        let state = self.workers.entry(online.worker).or_insert_with(|| WorkerState {
-            row: row.clone(),
-            slots,
-            queues: Vec::new(),
-            last_n: 0,
-            owned: Default::default(),
-        });
-        if state.row.incarnation != row.incarnation {
-            state.last_n = 0;
-        }
-        (state.row, state.slots, state.queues) = (row, slots, online.standing.queues);
-        self.take_back_notifications(online.worker, Some(online.incarnation));
-    }
-
-    /// The same, by the word of its companion (L6b): whatever its incarnation owned and does not report is lost.
-    fn on_obituary(&mut self, now: Time, worker: WorkerId, incarnation: Incarnation, unsettled: &[Report]) {
-        let settled: Vec<_> = unsettled.iter().map(|report| (report.claim, self.on_report(now, report))).collect();
-        self.settle_reports(worker, settled);
-        let Some(state) = self.workers.get_mut(&worker).filter(|state| state.row.incarnation == incarnation) else {
-            return;
-        };
-        state.row.online = false;
-        let row = state.row.clone();
-        self.write(Write::Worker(row));
-        self.lose_all(now, worker);
-        self.take_back_notifications(worker, None);
-    }
-
-    fn lose_all(&mut self, now: Time, worker: WorkerId) {
-        let owned: Vec<AttemptId> = self.workers.get(&worker).into_iter().flat_map(|w| w.owned.clone()).collect();
-        for id in owned {
-            let Some((at, claim)) = self.owner_of(id) else { continue };
-            self.on_attempt_ended(now, at, AttemptEvent::OwnerGone { claim }, None);
-        }
-    }
-
-    fn owner_of(&self, id: AttemptId) -> Option<(TaskRef, Claim)> {
+    pub(super) fn owner_of(&self, id: AttemptId) -> Option<(TaskRef, Claim)> {
         let at = *self.attempts.get(&id)?;
         let claim = self.instance(at).attempt.as_ref()?.state.owner()?;
         Some((at, claim))
     }
 
     /// Lets the table react to something that may end the attempt.
-    fn on_attempt_ended(&mut self, now: Time, at: TaskRef, event: AttemptEvent, report: Option<&Report>) -> Reaction {
+    pub(super) fn on_attempt_ended(
+        &mut self,
+        now: Time,
+        at: TaskRef,
+        event: AttemptEvent,
+        report: Option<&Report>,
+    ) -> Reaction {
         let before = self.instance(at).attempt.as_ref().map(|attempt| attempt.state);
         let reaction = self.on_attempt(at, event);
         let after = self.instance(at).attempt.as_ref().map(|attempt| attempt.state);
@@ -115,7 +56,7 @@ impl Core {
         reaction
     }
 
-    fn on_report(&mut self, now: Time, report: &Report) -> Verdict {
+    pub(super) fn on_report(&mut self, now: Time, report: &Report) -> Verdict {
         let Some(&at) = self.attempts.get(&report.attempt) else { return Verdict::Stale };
         let mut report = std::borrow::Cow::Borrowed(report);
         if let Some(why) = self.unmappable(at, &report).filter(|_| report.outcome == Outcome::Success) {
@@ -138,21 +79,24 @@ impl Core {
         }
     }
 
-    fn settle_reports(&mut self, worker: WorkerId, claims: Vec<(Claim, Verdict)>) {
+    pub(super) fn settle_reports(&mut self, worker: WorkerId, claims: Vec<(Claim, Verdict)>) {
         if !claims.is_empty() {
             self.effect(Effect::Send { to: Some(worker), message: ToWorker::Settled { claims } });
         }
     }
 
     fn on_claimed(&mut self, now: Time, attempt: AttemptId, claim: Claim) {
-        let known = self.workers.get(&claim.worker).map(|worker| worker.row.incarnation);
-        let alive = known == Some(claim.incarnation);
+        if !self.lives(claim.worker, claim.incarnation) {
+            self.refuse(claim, Refusal::OldIncarnation);
+            self.fence(claim.worker, claim.incarnation);
+            return;
+        }
         let Some(&at) = self.attempts.get(&attempt) else {
             self.refuse(claim, Refusal::Unknown);
             return;
         };
         let owner = self.instance(at).attempt.as_ref().and_then(|attempt| attempt.state.owner());
-        match self.on_attempt(at, AttemptEvent::Claimed { by: claim, alive }) {
+        match self.on_attempt(at, AttemptEvent::Claimed { by: claim, alive: true }) {
             Reaction::Grant(claim) => {
                 if owner.is_none() {
                     self.own(now, at, claim);
@@ -161,14 +105,16 @@ impl Core {
                 self.effect(Effect::Send { to: Some(claim.worker), message });
             }
             Reaction::Refuse(why) => self.refuse(claim, why),
-            Reaction::RefuseAndSuspectOwner(_) => self.refuse(claim, Refusal::Owned),
-            Reaction::Fence => {
-                self.refuse(claim, Refusal::OldIncarnation);
-                let message = ToWorker::Fenced { incarnation: claim.incarnation };
-                self.effect(Effect::Send { to: Some(claim.worker), message });
+            Reaction::RefuseAndSuspectOwner(owner) => {
+                self.refuse(claim, Refusal::Owned);
+                // That it asks is itself a sign of that life.
+                if (owner.worker, owner.incarnation) != (claim.worker, claim.incarnation) {
+                    self.on_suspect(now, owner.worker, owner.incarnation);
+                }
             }
             Reaction::Terminate(claim) => self.terminate(claim),
-            Reaction::Settle(_)
+            Reaction::Fence
+            | Reaction::Settle(_)
             | Reaction::Publish
             | Reaction::Store
             | Reaction::Probe(_)
@@ -183,7 +129,7 @@ impl Core {
     }
 
     /// Given back: it is queued again and handed to the next free slot.
-    fn on_given_back(&mut self, now: Time, attempt: AttemptId, event: AttemptEvent) {
+    pub(super) fn on_given_back(&mut self, now: Time, attempt: AttemptId, event: AttemptEvent) {
         let Some(&at) = self.attempts.get(&attempt) else { return };
         if self.on_attempt_ended(now, at, event, None) == Reaction::Publish {
             self.move_task(at, crate::domain::state::TaskEvent::Released);
@@ -191,44 +137,11 @@ impl Core {
         }
     }
 
-    /// W8: a claim that its incarnation has passed and does not hold never started.
-    fn on_beat(&mut self, now: Time, beat: &Beat) {
-        // Of a worker that nobody knows the first word was lost: it comes online again, as one of an old incarnation does.
-        let known = self.workers.get_mut(&beat.worker).filter(|worker| worker.row.incarnation == beat.incarnation);
-        let Some(worker) = known else {
-            let message = ToWorker::Fenced { incarnation: beat.incarnation };
-            self.effect(Effect::Send { to: Some(beat.worker), message });
-            return;
-        };
-        worker.row.seen_at = now;
-        // A leader that has just taken over hears of a worker by its beat.
-        worker.row.online = true;
-        let owned: Vec<AttemptId> = worker.owned.iter().copied().collect();
-        for id in owned {
-            let Some((_, claim)) = self.owner_of(id) else { continue };
-            if claim.n <= beat.highest_n && !beat.held.contains(&(id, claim)) {
-                self.on_given_back(now, id, AttemptEvent::BeatWithout { claim });
-            }
-        }
-        for &(id, by) in &beat.held {
-            let Some(&at) = self.attempts.get(&id) else { continue };
-            if let Reaction::Terminate(claim) = self.on_attempt(at, AttemptEvent::BeatHolding { by }) {
-                self.terminate(claim);
-            }
-        }
-    }
-
-    /// A drained worker swears that nothing of it runs.
-    fn on_offline(&mut self, now: Time, worker: WorkerId) {
-        let Some(state) = self.workers.get_mut(&worker) else { return };
-        state.row.online = false;
-        state.row.seen_at = now;
-        let (row, owned) = (state.row.clone(), state.owned.clone());
-        self.write(Write::Worker(row));
-        self.take_back_notifications(worker, None);
-        for id in owned {
-            let Some((_, claim)) = self.owner_of(id) else { continue };
-            self.on_given_back(now, id, AttemptEvent::OwnerOffline { claim });
+    /// A claim that a worker holds: told again to stop where it must, and an orphan is told so too.
+    pub(super) fn on_held(&mut self, id: AttemptId, by: Claim) {
+        let Some(&at) = self.attempts.get(&id) else { return };
+        if let Reaction::Terminate(claim) = self.on_attempt(at, AttemptEvent::BeatHolding { by }) {
+            self.terminate(claim);
         }
     }
 

@@ -116,7 +116,7 @@ impl Core {
             if let Some(due) = row.next_try_at {
                 core.timers.set(due, Timer::Notification(row.id));
             }
-            core.outbox.restore(row);
+            core.outbox.add(row);
         }
         core
     }
@@ -145,12 +145,13 @@ impl Core {
         self.pools.insert(pool.name.clone(), pool);
     }
 
-    /// Known, but not online before it says so again: it belonged to an earlier process.
-    fn restore_worker(&mut self, mut row: WorkerRow) {
-        row.online = false;
-        let state =
-            WorkerState { row, slots: Limit::Unlimited, queues: Vec::new(), last_n: 0, owned: Default::default() };
-        self.workers.insert(state.row.id, state);
+    /// Known, and not here before it is heard.
+    fn restore_worker(&mut self, row: WorkerRow) {
+        let (id, seen_at) = (row.id, row.seen_at);
+        let mut state = WorkerState::new(row.clone());
+        state.written = Some(row);
+        self.workers.insert(id, state);
+        self.join_queues(seen_at, id);
     }
 
     fn restore_dag(&mut self, row: DagRow) {
@@ -262,6 +263,9 @@ impl Core {
         if !state.is_done() {
             let holds = self.holds(at);
             self.admission.occupy(at, &holds);
+            if state.is_queued() {
+                self.admission.enter_queue(at, &holds);
+            }
         }
         if let Some(worker) = state.owner().and_then(|claim| self.workers.get_mut(&claim.worker)) {
             worker.owned.insert(id);

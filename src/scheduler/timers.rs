@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{DagId, NotificationId, RunKey};
+use crate::domain::ids::{DagId, NotificationId, QueueName, RunKey};
 use crate::domain::time::Time;
 
 use super::TaskRef;
@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Notification(NotificationId),
     /// One of a run's deadlines.
     Deadline(RunKey, u32),
+    /// Work that nobody has claimed although somebody is free.
+    TaskQueue(QueueName),
 }
 
 /// All timers, the next one first.
@@ -66,6 +68,7 @@ impl Core {
                 Timer::RunTimeout(run) => self.on_run_timeout(now, run),
                 Timer::Notification(id) => self.on_notification_due(id),
                 Timer::Deadline(run, number) => self.on_deadline(now, run, number),
+                Timer::TaskQueue(queue) => self.on_queue_due(now, &queue),
             }
         }
     }

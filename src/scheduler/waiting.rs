@@ -266,7 +266,7 @@ impl Core {
                 let run = find(&awaited.dag, &|run| run.row.logical_date == Some(awaited.date))?;
                 let states: Vec<_> =
                     run.instances().map(|(_, task)| (task.row.task_id.clone(), task.row.state)).collect();
-                Some(awaited.judge(Some(run.row.state), &states))
+                Some(awaited.judge(Some(run.row.state), &states, Some(&run.dag.definition)))
             }
         }
     }
@@ -280,6 +280,12 @@ impl Core {
         let Some(known) = self.dags.get(&awaited.dag).filter(|dag| !dag.row.is_stale) else {
             return Some(Seen::Failed { why: format!("The external DAG {} does not exist.", awaited.dag) });
         };
+        let groups = &known.dag.definition.groups;
+        let is_known = |group: &&String| groups.iter().any(|known| known.group_id.as_str() == group.as_str());
+        if let Some(group) = awaited.group.as_ref().filter(|group| !is_known(group)) {
+            let why = format!("The external task group '{group}' in DAG '{}' does not exist.", awaited.dag);
+            return Some(Seen::Failed { why });
+        }
         let task = awaited.tasks.iter().find(|task| known.dag.find(task).is_none())?;
         let why = format!("The external task {task} in DAG {} does not exist.", awaited.dag);
         Some(Seen::Failed { why })

@@ -40,6 +40,17 @@ pub struct Writer {
     statements: Statements,
 }
 
+/// What became of the wish to follow a leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Succession {
+    Leads(Epoch),
+    /// Somebody else has followed already.
+    Overtaken {
+        current: Epoch,
+        holder: String,
+    },
+}
+
 /// How long a takeover waits for the transaction in doubt, in units of `db_txn_timeout`:
 /// the database ends that transaction after one of them.
 const TAKEOVER_PATIENCE: u32 = 5;
@@ -99,22 +110,41 @@ impl Writer {
     /// Becomes the leader: a new epoch, which every guard of an older one meets.
     /// Waits for a guarded transaction that is under way. `holder` is for people: host and process.
     pub async fn take_leadership(&mut self, holder: &str) -> Result<Epoch, StoreError> {
-        self.next_epoch(holder).await.map_err(|error| self.store.location.explain(&error))
+        let (current, _) = self.next_epoch(holder, None).await.map_err(|error| self.store.location.explain(&error))?;
+        Ok(current)
     }
 
-    async fn next_epoch(&self, holder: &str) -> Result<Epoch, DbErr> {
+    /// The same, unless somebody has done so since `after`: of several that want to follow one leader, one does.
+    pub async fn succeed(&mut self, holder: &str, after: Epoch) -> Result<Succession, StoreError> {
+        let next = self.next_epoch(holder, Some(after)).await;
+        let (current, found) = next.map_err(|error| self.store.location.explain(&error))?;
+        Ok(match found {
+            None => Succession::Leads(current),
+            Some(holder) => Succession::Overtaken { current, holder },
+        })
+    }
+
+    /// The epoch there is afterwards, and who holds it if that was not to be changed.
+    async fn next_epoch(&self, holder: &str, after: Option<Epoch>) -> Result<(Epoch, Option<String>), DbErr> {
         let tx = self.store.begin().await?;
-        let raised = self.raise_epoch(&tx, holder).await;
-        if let DbBackend::MySql = tx.get_database_backend() {
+        let raised = self.raise_epoch(&tx, holder, after).await;
+        let reset = match tx.get_database_backend() {
             // A setting there outlives its transaction.
-            tx.execute_unprepared(&mysql::patience(self.store.txn_timeout)).await?;
-        }
-        let epoch = raised?;
+            DbBackend::MySql => tx.execute_unprepared(&mysql::patience(self.store.txn_timeout)).await.map(drop),
+            _ => Ok(()),
+        };
+        let raised = raised?;
+        reset?;
         tx.commit().await?;
-        Ok(epoch)
+        Ok(raised)
     }
 
-    async fn raise_epoch(&self, tx: &DatabaseTransaction, holder: &str) -> Result<Epoch, DbErr> {
+    async fn raise_epoch(
+        &self,
+        tx: &DatabaseTransaction,
+        holder: &str,
+        after: Option<Epoch>,
+    ) -> Result<(Epoch, Option<String>), DbErr> {
         let backend = tx.get_database_backend();
         let patience = self.store.txn_timeout * TAKEOVER_PATIENCE;
         match backend {
@@ -127,15 +157,17 @@ impl Writer {
             // It waits by its `busy_timeout`.
             _ => {}
         }
-        leader::Entity::update_many()
+        let mut update = leader::Entity::update_many()
             .col_expr(leader::Column::Epoch, Expr::col(leader::Column::Epoch).add(1))
             .col_expr(leader::Column::Holder, Expr::value(holder))
             .col_expr(leader::Column::RenewedAt, Expr::cust(now(backend)))
-            .filter(leader::Column::Id.eq(1))
-            .exec(tx)
-            .await?;
+            .filter(leader::Column::Id.eq(1));
+        if let Some(after) = after {
+            update = update.filter(leader::Column::Epoch.eq(after.0));
+        }
+        let updated = update.exec(tx).await?.rows_affected > 0;
         let row = leader::Entity::find_by_id(1).one(tx).await?.ok_or_else(leader_row_missing)?;
-        Ok(Epoch(row.epoch))
+        Ok((Epoch(row.epoch), (!updated).then_some(row.holder)))
     }
 
     /// Says that the leader of `epoch` lives; standbys judge the age by the database's clock.

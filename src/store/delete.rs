@@ -6,6 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use crate::domain::ids::DagId;
+use crate::domain::notification::NotificationState;
 use crate::protocol::control::HistoryTable;
 
 use super::convert::micros;
@@ -60,6 +61,10 @@ pub(super) async fn clean(tx: &DatabaseTransaction, rows: &CleanedRows) -> Resul
     let before = micros(rows.before);
     if rows.tables.contains(&HistoryTable::Backfill) {
         backfill::Entity::delete_many().filter(backfill::Column::CompletedAt.lt(before)).exec(tx).await?;
+    }
+    if rows.tables.contains(&HistoryTable::Notification) {
+        let over = notification::Column::State.ne(NotificationState::Pending.as_str());
+        notification::Entity::delete_many().filter(over.and(notification::Column::EndedAt.lt(before))).exec(tx).await?;
     }
     if rows.tables.contains(&HistoryTable::Command) {
         command::Entity::delete_many().filter(command::Column::DoneAt.lt(before)).exec(tx).await?;

@@ -35,7 +35,7 @@ mod conformance;
 
 pub use cipher::{BadKey, Cipher};
 pub use command::PendingCommand;
-pub use commit::Writer;
+pub use commit::{Succession, Writer};
 pub use convert::Unreadable;
 pub use error::{CommitError, Refused, StoreError};
 pub use given::Given;

@@ -15,6 +15,7 @@ use crate::domain::ids::{
     RunId, RunKey, TaskId, TryNumber, VersionNumber, WorkerId,
 };
 use crate::domain::journal::Journal;
+use crate::domain::limit::Limit;
 use crate::domain::notification::{NotificationState, Occasion};
 use crate::domain::problem::Problem;
 use crate::domain::run::{BackfillPlace, DataInterval, PlannedRun, RunType};
@@ -22,6 +23,7 @@ use crate::domain::schedule::Schedule;
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
 use crate::domain::wait::Waiting;
+use crate::domain::worker::WorkerStatus;
 use crate::protocol::control::{HistoryTable, Reply, TriggeredBy};
 use crate::protocol::work::TaskMessage;
 
@@ -220,9 +222,20 @@ pub struct QueueRow {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerRow {
     pub id: WorkerId,
+    /// `name@host`
     pub name: String,
+    pub host: String,
     pub incarnation: Incarnation,
-    pub online: bool,
+    /// Of this incarnation; every earlier one has ended.
+    pub status: WorkerStatus,
+    pub slots: Limit,
+    /// What it takes work from.
+    pub queues: Vec<QueueName>,
+    /// Of its program, for people.
+    pub version: String,
+    /// The newest version of the messages that it understands.
+    pub understands: u16,
+    /// Written with a change, and now and then: somebody who beats is not written with every beat.
     pub seen_at: Time,
 }
 

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::companion::Charge;
 use super::journal::{Journal, JournalError};
 use super::process::{Companion, NoCompanion};
 use super::settings::WorkerSettings;
 use super::state_dir::{StateDir, StateDirError};
+use crate::broker::BrokerError;
 use crate::domain::ids::{Incarnation, WorkerId};
 use crate::protocol::work::Report;
 
@@ -28,6 +30,20 @@ pub enum WorkerError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Companion(#[from] NoCompanion),
+    #[error(transparent)]
+    Broker(Box<BrokerError>),
+    /// A task could run here and at its next owner at the same time (PROTOCOL N1).
+    #[error("this worker may not work for its scheduler: {0}; make them at most as long here")]
+    Times(String),
+}
+
+/// How long the processes of an incarnation may live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lived {
+    /// In one process with the scheduler: as long as the worker.
+    WithTheWorker,
+    /// Behind a broker: until the end of a lease.
+    ByLease,
 }
 
 /// What a new incarnation has.
@@ -43,6 +59,7 @@ pub struct Life {
 pub async fn begin(
     settings: &WorkerSettings,
     state_dir: &StateDir,
+    lived: Lived,
     on_lost: impl FnOnce(Incarnation) + 'static,
 ) -> Result<Life, WorkerError> {
     state_dir.wait_for_earlier_companion(settings.kill_grace + ENDING).await?;
@@ -58,8 +75,12 @@ pub async fn begin(
     journal.earlier_processes_are_gone()?;
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
-    let (companion, child) =
-        Companion::start(&settings.companion, &state_dir.companion_lock(), settings.kill_grace, lost).await?;
+    let charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
+    let charge = match lived {
+        Lived::WithTheWorker => charge,
+        Lived::ByLease => charge.leased(),
+    };
+    let (companion, child) = Companion::start(&settings.companion, charge, lost).await?;
     // The companion has its limit from before: tasks keep the usual one, this process holds two files per task.
     raise_file_limit();
     Ok(Life { journal, companion, child, unsettled: past.unsettled })

@@ -96,6 +96,14 @@ pub fn names(task: &TaskMessage) -> serde_json::Map<String, Value> {
     given.into_iter().map(|given| (given.name, given.value)).collect()
 }
 
+/// Those of them that other tasks left.
+pub fn found_names(task: &TaskMessage) -> Vec<String> {
+    let pieces = task.mapped.as_ref().and_then(|mapped| mapped.pieces.as_ref());
+    let given = pieces.and_then(|pieces| pieces.given().ok()).unwrap_or_default();
+    given.into_iter().filter(|given| !given.is_literal).map(|given| given.name).collect()
+}
+
+/// Whether the operator is an object of a Python DAG file, which takes its pieces itself.
 pub fn in_dag_file(operator: &Operator) -> bool {
     matches!(operator, Operator::Python(Python { code: PythonCode::DagFile { .. }, .. }))
 }

@@ -12,12 +12,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::time::Duration;
 
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
+use super::boot_time::BootTime;
+use super::companion::Charge;
 use super::companion::frame::{self, FromCompanion, HEADER, SpawnSpec, Stop, ToCompanion};
 
 /// Why there is no companion, and so no task can start.
@@ -56,13 +57,12 @@ pub struct Process {
 }
 
 impl Companion {
-    /// Starts the companion (`<program> companion`) and waits until it holds `lock`.
+    /// Starts the companion (`<program> companion`) and waits until it holds the lock of its charge.
     ///
     /// `on_lost` is called once when the companion is gone, however it went.
     pub async fn start(
         program: &Path,
-        lock: &Path,
-        kill_grace: Duration,
+        charge: Charge,
         on_lost: impl FnOnce() + 'static,
     ) -> Result<(Self, Child), NoCompanion> {
         let (ours, theirs) = UnixStream::pair()?;
@@ -84,10 +84,9 @@ impl Companion {
             last_id: Cell::new(0),
             lost: Cell::new(false),
         }));
-        let kill_grace = u64::try_from(kill_grace.as_millis()).unwrap_or(u64::MAX);
         let (ready_tx, mut ready) = mpsc::unbounded_channel();
         companion.0.routes.borrow_mut().insert(0, ready_tx);
-        companion.say(&ToCompanion::Hello { lock: lock.to_owned(), kill_grace }, Vec::new())?;
+        companion.say(&charge.hello(), Vec::new())?;
         let listener = companion.clone();
         actix::spawn(async move {
             // However the stream ends, it means the same: nobody guards our tasks.
@@ -124,9 +123,11 @@ impl Companion {
         Ok(Process { id, companion: self.clone(), news })
     }
 
-    /// Until when tasks may live, in milliseconds of CLOCK_BOOTTIME; `None`: as long as this process.
-    pub fn lease(&self, until: Option<u64>) -> io::Result<()> {
-        self.say(&ToCompanion::Lease { until }, Vec::new())
+    /// Until when processes may start and live, of a companion with a lease. One that has lapsed is not renewed: the
+    /// companion ends everything and leaves, as `on_lost` tells (W4, W5).
+    pub fn lease_until(&self, until: BootTime) {
+        // It fails only when the companion is gone, which its listener tells.
+        let _ = self.say(&ToCompanion::Lease { until }, Vec::new());
     }
 
     /// Says goodbye: the companion ends whatever still runs, frees its lock and leaves.
@@ -179,6 +180,8 @@ impl Link {
             | FromCompanion::Gone { id } => (*id, true),
             FromCompanion::Spawned { id, .. } | FromCompanion::Exited { id, strays: true, .. } => (*id, false),
             FromCompanion::LeaseOver => {
+                // From now on it starts nothing: whoever asks is answered as if it were gone.
+                self.lost.set(true);
                 for route in self.routes.borrow().values() {
                     // A process that nobody waits for needs no news.
                     let _ = route.send(FromCompanion::LeaseOver);

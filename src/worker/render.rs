@@ -1,6 +1,8 @@
 //! Templates of a task's fields, rendered by the slot that runs it, so that a
 //! mistake in one is said in the task's own log. The language is `domain::template`.
 
+use serde_json::Value;
+
 use crate::domain::ids::MapIndex;
 use crate::domain::native::Native;
 use crate::domain::problem::Problem;
@@ -26,7 +28,8 @@ impl<'a> Templates<'a> {
         Self { renderer: Renderer::with_lookups(context, lookups.clone()), verbatim }
     }
 
-    fn is_verbatim(&self, field: &str) -> bool {
+    /// Whether a field holds what another task left: neither a template, nor the name of a file with one.
+    pub fn is_verbatim(&self, field: &str) -> bool {
         let inside = |name: &String| {
             field.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
@@ -43,16 +46,37 @@ impl<'a> Templates<'a> {
 
     /// Renders every text of a native operator that is a template.
     pub fn render_native(&self, native: &Native) -> Result<Native, RenderError> {
-        self.renderer.render_native(native).map_err(RenderError)
+        self.renderer.render_native(native, &|field| self.is_verbatim(field)).map_err(RenderError)
+    }
+
+    /// Renders the fields that people see, of whatever operator.
+    pub fn render_shown(&self, name: &str, value: &Value) -> Result<Value, Problem> {
+        match value {
+            _ if self.is_verbatim(name) => Ok(value.clone()),
+            Value::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| {
+                    let field = format!("{name}[{key:?}]");
+                    let rendered = match self.is_verbatim(&field) {
+                        true => value.clone(),
+                        false => self.renderer.render_value(value, &field)?,
+                    };
+                    Ok((key.clone(), rendered))
+                })
+                .collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                self.renderer.render_value(value, name)
+            }
+        }
     }
 
     /// The value of an expression, or the text of a template.
-    pub fn evaluate(&self, field: &str, written: &str) -> Result<serde_json::Value, RenderError> {
+    pub fn evaluate(&self, field: &str, written: &str) -> Result<Value, RenderError> {
         self.renderer.evaluate(written, field).map_err(RenderError)
     }
 
     /// Renders every string in a value; other values stay as they are.
-    pub fn render_value(&self, field: &str, value: &serde_json::Value) -> Result<serde_json::Value, RenderError> {
+    pub fn render_value(&self, field: &str, value: &Value) -> Result<Value, RenderError> {
         if self.is_verbatim(field) {
             return Ok(value.clone());
         }

@@ -21,6 +21,9 @@ use crate::domain::ids::{Claim, WorkerId};
 /// In the environment of every task: whose claim it runs under. What a dead worker left is found by it.
 pub const CLAIM_MARK: &str = "UPDRAFT_CLAIM";
 
+/// Holds the number of the worker's process while that has the lock.
+pub const LOCK_FILE: &str = "worker.lock";
+
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How long a process may take to vanish after KILL before it is called stuck.
@@ -53,7 +56,7 @@ impl StateDir {
     pub fn take(path: &Path) -> Result<Self, StateDirError> {
         let failed = |error| StateDirError::Io { path: path.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let lock_path = path.join("worker.lock");
+        let lock_path = path.join(LOCK_FILE);
         let mut lock = lock_file(&lock_path).map_err(failed)?;
         if !try_lock(&lock).map_err(failed)? {
             return Err(StateDirError::InUse { path: path.to_owned(), holder: holder(&lock_path) });

@@ -341,3 +341,54 @@ with DAG("mails", schedule=None, default_args=args,
         assert!(log.contains("Sent an email to") && !log.contains("hunter2secret"), "{log}");
     }
 }
+
+/// Airflow's own example of a deadline names the class of a notifier, and what it is made of.
+#[test]
+fn a_deadline_sends_the_mail_of_the_notifier_that_it_names() {
+    let (port, mails) = servers::smtp();
+    let home = Home::new()
+        .with("smtp.smtp_host", "127.0.0.1")
+        .with("smtp.smtp_port", &port.to_string())
+        .with("smtp.smtp_starttls", "False")
+        .with("email.from_email", "etl@example.com");
+    let told = home.counter("told");
+    let file = r#"
+from datetime import datetime, timedelta, timezone
+from airflow.operators.bash import BashOperator
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.sdk import DAG, BaseNotifier
+from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
+
+class Chat(BaseNotifier):
+    template_fields = ("text",)
+    def __init__(self, text):
+        self.text = text
+    def notify(self, context):
+        with open("TOLD", "a") as told:
+            told.write("%s %s\n" % (self.text, context["dag_run"].run_id))
+
+long_ago = DeadlineReference.FIXED_DATETIME(datetime(2026, 1, 1, tzinfo=timezone.utc))
+mail = {"to": "ops@example.com", "subject": "{{ dag.dag_id }} is late", "html_content": "{{ run_id }}"}
+path = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
+deadlines = [
+    DeadlineAlert(long_ago, timedelta(0), AsyncCallback(SmtpNotifier, kwargs=mail)),
+    DeadlineAlert(long_ago, timedelta(0), AsyncCallback(path, kwargs=dict(mail, subject="by path"))),
+    DeadlineAlert(long_ago, timedelta(0), AsyncCallback(Chat, kwargs={"text": "late: {{ dag.dag_id }}"})),
+]
+with DAG("late", schedule=None, deadline=deadlines):
+    BashOperator(task_id="a", bash_command="true")
+"#;
+    home.write("late.py", &file.replace("TOLD", &told.path().to_string_lossy()));
+    let _node = home.start();
+    let run = home.trigger_and_wait("late");
+    let all = home.wait_told();
+    assert!(all.len() == 3 && all.iter().all(|row| row.state == NotificationState::Done), "{all:#?}");
+    let mails = mails.lock().expect("nobody panicked").clone();
+    assert_eq!(mails.len(), 2, "{mails:#?}");
+    for subject in ["late is late", "by path"] {
+        let mail = mails.iter().find(|mail| mail.contains(&format!("Subject: {subject}")));
+        let mail = mail.unwrap_or_else(|| panic!("{subject} in {mails:#?}"));
+        assert!(mail.contains("TO:<ops@example.com>") && mail.contains(run.row.run_id.as_str()), "{mail}");
+    }
+    assert_eq!(told.lines(), [format!("late: late {}", run.row.run_id)]);
+}

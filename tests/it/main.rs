@@ -5,6 +5,7 @@ mod architecture;
 mod assets;
 mod callbacks;
 mod cli;
+mod distributed;
 mod files;
 mod kit;
 mod mapping;

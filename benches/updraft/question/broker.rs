@@ -35,14 +35,14 @@ const BODY: [u8; 400] = [7; 400];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Messages per second published, milliseconds of a round trip, messages per second through the slots.
-struct Measured {
+pub(super) struct Measured {
     publish: Vec<f64>,
     trip: Vec<f64>,
-    slots: Vec<f64>,
+    pub(super) slots: Vec<f64>,
 }
 
 impl Measured {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self { publish: Vec::new(), trip: Vec::new(), slots: Vec::new() }
     }
 }
@@ -179,7 +179,7 @@ async fn publish(channel: &Channel, queue: &str, persistent: bool) -> Result<lap
     Ok(channel.basic_publish(ShortString::default(), queue.into(), options, &BODY, properties).await?)
 }
 
-async fn measure_bare(url: &str, measured: &mut Measured) -> Result<()> {
+pub(super) async fn measure_bare(url: &str, measured: &mut Measured) -> Result<()> {
     // Without a path lapin takes the virtual host `/`; a path that is only a slash would name one without a name.
     let url = url.trim_end_matches('/');
     let leader = Connection::connect(url, ConnectionProperties::default()).await?;

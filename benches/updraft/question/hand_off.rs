@@ -7,6 +7,8 @@
 //! whole chain per task stands beside it, where nothing can hide: its baseline is
 //! `bash -c true` started and waited for, one after the other, between the rounds.
 
+use updraft::store::write::AttemptRow;
+
 use crate::bare;
 use crate::figure::{Figure, Target, Unit};
 use crate::home::{Home, run_seconds};
@@ -29,15 +31,7 @@ pub fn ask(bench: &Bench) -> Result<Vec<Figure>> {
         least.extend(bare::sync_and_spawn_latencies(home.path(), LENGTH)?);
         let run = node.run(&dag)?;
         whole.push(run_seconds(&run)? * 1e3 / count(LENGTH));
-        let mut attempts = node.attempts(&run)?;
-        attempts.sort_by_key(|attempt| attempt.started_at);
-        for pair in attempts.windows(2) {
-            let [before, after] = pair else { continue };
-            let (Some(ended), Some(started)) = (before.ended_at, after.started_at) else {
-                return Err("an attempt that has ended lacks its times".into());
-            };
-            hops.push((started - ended).num_microseconds().map(|us| us as f64 / 1e3).ok_or("a hop of centuries")?);
-        }
+        hops.extend(hops_of(node.attempts(&run)?)?);
     }
     node.stop()?;
     Ok(vec![
@@ -49,4 +43,17 @@ pub fn ask(bench: &Bench) -> Result<Vec<Figure>> {
         Figure::new("whole chain, per task", median(&whole), Unit::Milliseconds)
             .against("bare bash -c true", median(&bare)),
     ])
+}
+
+/// Milliseconds from the end of each attempt of a chain to the start of the next.
+pub fn hops_of(mut attempts: Vec<AttemptRow>) -> Result<Vec<f64>> {
+    attempts.sort_by_key(|attempt| attempt.started_at);
+    let hop = |pair: &[AttemptRow]| {
+        let [before, after] = pair else { return Err("a window of two has two".into()) };
+        let (Some(ended), Some(started)) = (before.ended_at, after.started_at) else {
+            return Err("an attempt that has ended lacks its times".into());
+        };
+        Ok((started - ended).num_microseconds().map(|us| us as f64 / 1e3).ok_or("a hop of centuries")?)
+    };
+    attempts.windows(2).map(hop).collect()
 }

@@ -7,6 +7,7 @@ mod broker;
 mod catchup;
 mod cli_start;
 mod cold_start;
+mod distributed;
 mod hand_off;
 mod history;
 mod idle;
@@ -46,6 +47,7 @@ pub const QUESTIONS: &[Question] = &[
     question("cli_start", "how long a command takes that does nothing", cli_start::ask),
     question("tutorial", "how long the tutorial's DAG takes, 9 s of which are sleep", tutorial::ask),
     question("broker", "how fast messages go through a broker, against bare lapin", broker::ask),
+    question("distributed", "the same over RabbitMQ and Postgres, with two workers", distributed::ask),
     Question {
         slow: true,
         ..question("sequential", "how long the tutorial's DAG takes one task at a time", sequential::ask)

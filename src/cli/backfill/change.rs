@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::domain::ids::BackfillId;
 use crate::node::client::Client;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::Control;
 
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::session::Session;
 
 #[derive(Clone, Debug, Args)]
@@ -49,19 +49,5 @@ pub async fn cancel(client: &Client, session: &mut Session, backfill: BackfillId
 
 /// False when it was so already.
 async fn change(client: &Client, session: &Session, control: Control) -> Result<bool, CliError> {
-    match client.control(&control, session.user()).await? {
-        Reply::BackfillChanged { changed, .. } => Ok(changed),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::RunMarked { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::Cleaned { .. }
-        | Reply::DagDeleted { .. } => Err(other_answer()),
-    }
+    Ok(client.control(&control, session.user()).await?.backfill_changed()?)
 }

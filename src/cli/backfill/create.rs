@@ -11,10 +11,10 @@ use crate::domain::backfill::{self, BackfillRequest, MAX_ACTIVE_RUNS, Reprocess}
 use crate::domain::ids::DagId;
 use crate::domain::run::iso;
 use crate::node::client::Client;
-use crate::protocol::control::{BackfillCreated, Control, Reply};
+use crate::protocol::control::{BackfillCreated, Control};
 
 use super::super::arguments::{JsonObject, Output, WrittenDate};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::Rows;
 use super::super::session::Session;
@@ -37,7 +37,7 @@ pub struct Create {
     #[arg(long)]
     run_backwards: bool,
     /// How many runs may be under way at once, apart from those that the DAG's own limit counts.
-    #[arg(long, value_name = "N", default_value_t = MAX_ACTIVE_RUNS)]
+    #[arg(long, value_name = "N", default_value_t = MAX_ACTIVE_RUNS, value_parser = at_least_one())]
     max_active_runs: NonZeroU32,
     /// Which finished runs are run again: none, failed ones, or all (completed).
     #[arg(long, value_name = "WHICH", default_value = "none", value_parser = reprocess())]
@@ -50,6 +50,10 @@ pub struct Create {
     dry_run: bool,
     #[command(flatten)]
     output: Output,
+}
+
+fn at_least_one() -> impl TypedValueParser<Value = NonZeroU32> {
+    clap::value_parser!(u32).range(1..).map(|n| NonZeroU32::new(n).expect("the parser lets nothing below 1 through"))
 }
 
 fn reprocess() -> impl TypedValueParser<Value = Reprocess> {
@@ -95,21 +99,7 @@ pub async fn ask_for(
 ) -> Result<BackfillCreated, CliError> {
     let user = session.user().map(str::to_owned);
     let control = Control::CreateBackfill { request, user: user.clone() };
-    match client.control(&control, user.as_deref()).await? {
-        Reply::BackfillCreated(created) => Ok(created),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::RunMarked { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::BackfillChanged { .. }
-        | Reply::Cleaned { .. }
-        | Reply::DagDeleted { .. } => Err(other_answer()),
-    }
+    Ok(client.control(&control, user.as_deref()).await?.backfill_created()?)
 }
 
 /// Every date, and what would become of it as things stand now.

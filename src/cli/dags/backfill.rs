@@ -227,7 +227,7 @@ async fn judge(client: &Client, entry: &BackfillEntry, output: Output, session: 
     rows.write(output.format, &mut session.out)?;
     let (failed, skipped) = (entry.runs_that_are(RunState::Failed), row.skipped);
     if skipped > 0 {
-        session.say(format_args!("{skipped} dates had a run before, which was left as it was"));
+        session.say(format_args!("{skipped} of the dates had a run before, which was left as it was"));
     }
     if row.is_cancelled {
         return Err(CliError::failed(format!("backfill {} was cancelled", row.id)));

@@ -5,9 +5,9 @@ use std::io::Write;
 use clap::Args;
 
 use crate::domain::ids::DagId;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::Control;
 
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::lookup;
 use super::super::session::Session;
 
@@ -29,21 +29,8 @@ impl Delete {
             session.say("Nothing was changed");
             return Ok(());
         }
-        match client.control(&Control::DeleteDag { dag: dag.clone() }, session.user()).await? {
-            Reply::DagDeleted { .. } => writeln!(session.out, "DAG {dag} deleted")?,
-            Reply::Refused { why } => return Err(why.into()),
-            Reply::Triggered(_)
-            | Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::RunMarked { .. }
-            | Reply::Explained { .. }
-            | Reply::DagExplained { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::Cleaned { .. } => return Err(other_answer()),
-        }
+        client.control(&Control::DeleteDag { dag: dag.clone() }, session.user()).await?.dag_deleted()?;
+        writeln!(session.out, "DAG {dag} deleted")?;
         if !entry.row.is_stale {
             session.say(format_args!("{} still defines it, so it begins anew", entry.row.file));
         }

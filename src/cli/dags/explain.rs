@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::DagId;
 use crate::domain::run::iso;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::Control;
 use crate::protocol::explanation::DagExplanation;
 
 use super::super::arguments::{DagSource, Output};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::output::OutputFormat;
 use super::super::session::Session;
 
@@ -28,21 +28,8 @@ impl Explain {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
         self.source.say(session);
         let client = session.client_with_dags().await?;
-        let explanation = match client.control(&Control::ExplainDag { dag: self.dag_id }, session.user()).await? {
-            Reply::DagExplained { explanation } => *explanation,
-            Reply::Refused { why } => return Err(why.into()),
-            Reply::Triggered(_)
-            | Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::Explained { .. }
-            | Reply::RunMarked { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::DagDeleted { .. }
-            | Reply::Cleaned { .. } => return Err(other_answer()),
-        };
+        let explanation =
+            client.control(&Control::ExplainDag { dag: self.dag_id }, session.user()).await?.dag_explained()?;
         match self.output.format {
             OutputFormat::Table | OutputFormat::Plain => Ok(write_sentences(&explanation, &mut session.out)?),
             OutputFormat::Json => Ok(writeln!(session.out, "{:#}", value(&explanation))?),

@@ -1,6 +1,7 @@
 //! `updraft dags …`: one file per command.
 
 mod backfill;
+mod clear;
 mod delete;
 mod details;
 mod explain;
@@ -9,6 +10,7 @@ mod list;
 mod next_execution;
 mod pause;
 mod report;
+mod reserialize;
 mod runs;
 mod show;
 mod test;
@@ -75,6 +77,14 @@ enum DagsAction {
         after_help = "Examples:\n  updraft dags backfill etl -s 2026-01-01 -e 2026-01-31 --dry-run\n  updraft dags backfill etl -s 2026-01-01 -e 2026-01-31 --rerun-failed-tasks"
     )]
     Backfill(backfill::Backfill),
+    /// Let whole runs of a DAG run again.
+    #[command(
+        after_help = "Examples:\n  updraft dags clear etl --run-id manual__2026-01-31T06:00:00+00:00\n  updraft dags clear etl -s 2026-01-01 -e 2026-01-31 --only-failed --yes"
+    )]
+    Clear(clear::Clear),
+    /// Bring the database up to date with the DAG files.
+    #[command(after_help = "Example:\n  updraft dags reserialize")]
+    Reserialize(reserialize::Reserialize),
     /// Remove everything that is remembered of a DAG: its runs, tasks, XComs. Its file stays.
     #[command(after_help = "Example:\n  updraft dags delete etl --yes")]
     Delete(delete::Delete),
@@ -121,6 +131,8 @@ impl DagsCommand {
             DagsAction::Unpause(pause) => pause.run(session, false).await,
             DagsAction::Trigger(trigger) => trigger.run(session).await,
             DagsAction::Backfill(backfill) => backfill.run(session).await,
+            DagsAction::Clear(clear) => clear.run(session).await,
+            DagsAction::Reserialize(reserialize) => reserialize.run(session).await,
             DagsAction::Delete(delete) => delete.run(session).await,
             DagsAction::Report(report) => report.run(session).await,
             DagsAction::ListJobs(list) => list.run(session).await,

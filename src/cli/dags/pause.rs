@@ -10,11 +10,11 @@ use crate::domain::run::iso;
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Time;
 use crate::node::client::Client;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::Control;
 use crate::store::query::DagEntry;
 
 use super::super::arguments::{DagSource, Output};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
@@ -64,21 +64,8 @@ impl Pause {
         let user = session.user().map(str::to_owned);
         for entry in &mut chosen {
             let control = Control::Pause { dag: entry.row.dag_id.clone(), paused };
-            match client.control(&control, user.as_deref()).await? {
-                Reply::Paused { dag, paused, .. } => rows.push([dag.as_str().into(), paused.into()]),
-                Reply::Refused { why } => return Err(why.into()),
-                Reply::Triggered(_)
-                | Reply::PoolSet { .. }
-                | Reply::PoolDeleted { .. }
-                | Reply::Touched { .. }
-                | Reply::RunMarked { .. }
-                | Reply::BackfillCreated(_)
-                | Reply::BackfillChanged { .. }
-                | Reply::DagDeleted { .. }
-                | Reply::Explained { .. }
-                | Reply::DagExplained { .. }
-                | Reply::Cleaned { .. } => return Err(other_answer()),
-            }
+            let (dag, paused) = client.control(&control, user.as_deref()).await?.paused()?;
+            rows.push([dag.as_str().into(), paused.into()]);
         }
         Ok(rows.write(self.output.format, &mut session.out)?)
     }

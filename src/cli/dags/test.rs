@@ -43,6 +43,7 @@ impl Test {
         let test = TestRun {
             dag: Arc::new(dag),
             only: None,
+            map_index: None,
             conf: self.conf.0,
             logical_date: Some(self.date.at(settings.core.default_timezone)),
             log_folder: log_folder.clone(),

@@ -11,7 +11,7 @@ use crate::node::client::Client;
 use crate::protocol::control::{self, Control, Reply, Triggered, TriggeredBy};
 
 use super::super::arguments::{DagSource, JsonObject, Output, WrittenDate};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::output::{OutputFormat, Rows};
 use super::super::session::Session;
 
@@ -78,21 +78,7 @@ impl Trigger {
 
 /// The run that was made, or why there is none.
 pub fn asked_for(reply: Reply) -> Result<Triggered, CliError> {
-    match reply {
-        Reply::Triggered(run) => Ok(run),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Cleaned { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. } => Err(other_answer()),
-    }
+    Ok(reply.triggered()?)
 }
 
 /// Shows a run that was asked for, and says what it waits for.

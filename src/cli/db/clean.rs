@@ -8,10 +8,10 @@ use indicatif::HumanCount;
 use crate::domain::ids::RunKey;
 use crate::domain::run::iso;
 use crate::node::client::Client;
-use crate::protocol::control::{self, Control, HistoryTable, Reply};
+use crate::protocol::control::{self, Control, HistoryTable};
 
 use super::super::arguments::{Output, WrittenDate};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::output::Rows;
 use super::super::session::Session;
 
@@ -85,7 +85,9 @@ fn goes(table: HistoryTable, named: &[HistoryTable]) -> bool {
         HistoryTable::TaskInstance | HistoryTable::TaskInstanceHistory | HistoryTable::Xcom => {
             named.contains(&table) || named.contains(&HistoryTable::DagRun)
         }
-        HistoryTable::DagRun | HistoryTable::Backfill | HistoryTable::Command => named.contains(&table),
+        HistoryTable::DagRun | HistoryTable::Backfill | HistoryTable::Notification | HistoryTable::Command => {
+            named.contains(&table)
+        }
     }
 }
 
@@ -93,26 +95,11 @@ fn goes(table: HistoryTable, named: &[HistoryTable]) -> bool {
 async fn clean(client: &Client, session: &Session, mut wish: control::Clean) -> Result<u64, CliError> {
     let mut cleaned = 0;
     loop {
-        match client.control(&Control::Clean(wish.clone()), session.user()).await? {
-            Reply::Cleaned { runs, last } => {
-                cleaned += u64::from(runs);
-                match last {
-                    Some(last) => wish.after = last,
-                    None => return Ok(cleaned),
-                }
-            }
-            Reply::Refused { why } => return Err(why.into()),
-            Reply::Triggered(_)
-            | Reply::Paused { .. }
-            | Reply::PoolSet { .. }
-            | Reply::PoolDeleted { .. }
-            | Reply::Touched { .. }
-            | Reply::RunMarked { .. }
-            | Reply::Explained { .. }
-            | Reply::DagExplained { .. }
-            | Reply::BackfillCreated(_)
-            | Reply::BackfillChanged { .. }
-            | Reply::DagDeleted { .. } => return Err(other_answer()),
+        let (runs, last) = client.control(&Control::Clean(wish.clone()), session.user()).await?.cleaned()?;
+        cleaned += u64::from(runs);
+        match last {
+            Some(last) => wish.after = last,
+            None => return Ok(cleaned),
         }
     }
 }

@@ -3,14 +3,14 @@
 use clap::Args;
 use regex::Regex;
 
-use crate::domain::ids::{DagId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, TaskId};
 use crate::node::client::Client;
-use crate::protocol::control::{self, Control, Reply, TouchedTask};
+use crate::protocol::control::{self, Control, TouchedTask};
 use crate::protocol::selection::{RunRange, Selection};
 use crate::store::query::DagEntry;
 
 use super::super::arguments::{DagSource, Output, WrittenDate};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::Rows;
 use super::super::session::Session;
@@ -67,31 +67,14 @@ impl Clear {
             past: false,
             future: false,
         };
-        let mut wish = control::Clear {
+        let wish = control::Clear {
             selection,
             only_failed: self.only_failed,
             only_running: self.only_running,
             reset_runs: true,
             dry_run: true,
         };
-        if !self.yes {
-            let planned = ask_for(&client, &wish, session).await?;
-            if planned.is_empty() {
-                session.say("No task instance is to be cleared");
-                return self.write(&planned, session);
-            }
-            session.say(format_args!("You are about to clear these {} task instances:", planned.len()));
-            for task in &planned {
-                session.say(format_args!("  {} ({})", task.key, task.state));
-            }
-            if !session.confirm("Are you sure?")? {
-                session.say("Nothing was changed");
-                return Ok(());
-            }
-        }
-        wish.dry_run = false;
-        let cleared = ask_for(&client, &wish, session).await?;
-        self.write(&cleared, session)
+        clear(&client, wish, self.yes, self.output, session).await
     }
 
     /// The tasks that are named; empty for all of them.
@@ -107,36 +90,54 @@ impl Clear {
         }
         Ok(found)
     }
+}
 
-    fn write(&self, tasks: &[TouchedTask], session: &mut Session) -> Result<(), CliError> {
-        let mut rows = Rows::new(["dag_id", "run_id", "task_id", "state"]);
-        for task in tasks {
-            let key = &task.key;
-            rows.push([
-                key.dag.as_str().into(),
-                key.run.as_str().into(),
-                key.task.as_str().into(),
-                task.state.as_str().into(),
-            ]);
+/// Shows what will run again, asks, and has it done. `wish` begins as a dry run.
+pub async fn clear(
+    client: &Client,
+    mut wish: control::Clear,
+    yes: bool,
+    output: Output,
+    session: &mut Session,
+) -> Result<(), CliError> {
+    if !yes {
+        let planned = ask_for(client, &wish, session).await?;
+        if planned.is_empty() {
+            session.say("No task instance is to be cleared");
+            return write(&planned, output, session);
         }
-        Ok(rows.write(self.output.format, &mut session.out)?)
+        session.say(format_args!("You are about to clear these {} task instances:", planned.len()));
+        for task in &planned {
+            session.say(format_args!("  {} ({})", task.key, task.state));
+        }
+        if !session.confirm("Are you sure?")? {
+            session.say("Nothing was changed");
+            return Ok(());
+        }
     }
+    wish.dry_run = false;
+    let cleared = ask_for(client, &wish, session).await?;
+    write(&cleared, output, session)
+}
+
+fn write(tasks: &[TouchedTask], output: Output, session: &mut Session) -> Result<(), CliError> {
+    const COLUMNS: [&str; 5] = ["dag_id", "run_id", "task_id", "state", "map_index"];
+    let mut rows = Rows::new(COLUMNS);
+    let is_mapped = |task: &TouchedTask| task.key.map_index != MapIndex::UNMAPPED;
+    for task in tasks {
+        let key = &task.key;
+        rows.push([
+            key.dag.as_str().into(),
+            key.run.as_str().into(),
+            key.task.as_str().into(),
+            task.state.as_str().into(),
+            is_mapped(task).then(|| i64::from(key.map_index.0)).into(),
+        ]);
+    }
+    let columns = if tasks.iter().any(is_mapped) { &COLUMNS[..] } else { &COLUMNS[..4] };
+    Ok(rows.write_columns(columns, output.format, &mut session.out)?)
 }
 
 async fn ask_for(client: &Client, wish: &control::Clear, session: &Session) -> Result<Vec<TouchedTask>, CliError> {
-    match client.control(&Control::Clear(wish.clone()), session.user()).await? {
-        Reply::Touched { tasks, .. } => Ok(tasks),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::Cleaned { .. } => Err(other_answer()),
-    }
+    Ok(client.control(&Control::Clear(wish.clone()), session.user()).await?.touched()?)
 }

@@ -9,12 +9,12 @@ use crate::domain::blocker::length;
 use crate::domain::ids::{DagId, MapIndex, RunId, TaskId};
 use crate::domain::run::iso;
 use crate::domain::state::TaskState;
-use crate::protocol::control::{Control, Reply};
+use crate::protocol::control::Control;
 use crate::protocol::explanation::Explanation;
 use crate::store::query::RunFilter;
 
 use super::super::arguments::{DagSource, Output};
-use super::super::error::{CliError, other_answer};
+use super::super::error::CliError;
 use super::super::lookup;
 use super::super::output::OutputFormat;
 use super::super::session::Session;
@@ -79,21 +79,7 @@ async fn ask(
     session: &Session,
 ) -> Result<Explanation, CliError> {
     let question = Control::Explain { dag, run_id, task, map_index };
-    match client.control(&question, session.user()).await? {
-        Reply::Explained { explanation } => Ok(*explanation),
-        Reply::Refused { why } => Err(why.into()),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::Touched { .. }
-        | Reply::DagExplained { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Cleaned { .. } => Err(other_answer()),
-    }
+    Ok(client.control(&question, session.user()).await?.explained()?)
 }
 
 fn write_sentences(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {

@@ -36,10 +36,11 @@ impl FailedDeps {
         let config = session.config()?;
         let entry = lookup::dag_with_history(&client.store, &self.dag_id).await?;
         let run = lookup::existing_run(&client.store, config.settings(), &self.dag_id, &self.run).await?;
-        let run_id = run.run_id.clone();
+        let (run_id, run_key) = (run.run_id.clone(), run.key);
         let Some(failed) = dependencies::failed(&client.store, run, &self.task_id, MapIndex(self.map_index)).await?
         else {
             lookup::task(&entry, &self.task_id)?;
+            lookup::instance(&client.store, run_key, &self.task_id, MapIndex(self.map_index)).await?;
             let message = format!("run `{run_id}` has no instance of task `{}` with this map index", self.task_id);
             return Err(CliError::failed(message));
         };

@@ -63,6 +63,7 @@ impl Logs {
                 None => {
                     if attempts.is_empty() {
                         lookup::task(&entry, &self.task_id)?;
+                        lookup::instance(&client.store, run.key, &self.task_id, MapIndex(self.map_index)).await?;
                     }
                     return Err(self.no_such_try(&attempts));
                 }

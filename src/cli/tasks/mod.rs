@@ -11,6 +11,8 @@ mod test;
 
 use clap::{Args, Subcommand};
 
+pub use clear::clear;
+
 use super::error::CliError;
 use super::session::Session;
 
@@ -46,7 +48,7 @@ enum TasksAction {
     Explain(explain::Explain),
     /// Print the templates of a task as they are rendered for a run.
     #[command(
-        after_help = "Examples:\n  updraft tasks render parallel_dag task_1 2026-01-31\n  updraft tasks render etl load manual__2026-01-31T06:00:00+00:00"
+        after_help = "Examples:\n  updraft tasks render parallel_dag task_1 2026-01-31\n  updraft tasks render etl load manual__2026-01-31T06:00:00+00:00 --map-index 2"
     )]
     Render(render::Render),
     /// Let tasks of past or present runs run again.

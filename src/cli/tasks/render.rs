@@ -4,9 +4,9 @@ use std::io::Write;
 
 use clap::Args;
 
-use crate::domain::ids::{DagId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, TaskId};
 use crate::domain::time::Time;
-use crate::node::render::{NotRendered, rendered};
+use crate::node::render::{NotRendered, Wish, rendered};
 
 use super::super::arguments::{DagSource, WrittenDate};
 use super::super::error::CliError;
@@ -20,6 +20,9 @@ pub struct Render {
     /// The run's id or its logical date; a date without a run is rendered as if there were one.
     #[arg(value_name = "DATE/RUN")]
     run: String,
+    /// Which instance of a mapped task.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    map_index: Option<i32>,
     #[command(flatten)]
     source: DagSource,
 }
@@ -40,16 +43,24 @@ impl Render {
             return Err(CliError::failed(format!("DAG `{}` has no run `{}`", self.dag_id, self.run)).hint(hint));
         }
         let vault = client.vault(&session.environment)?;
-        let fields = rendered(&client.store, &vault, settings, entry.definition, &self.task_id, run, date).await;
-        let fields = fields.map_err(|error| match error {
-            NotRendered::Store(error) => CliError::from(error),
-            NotRendered::Template(problem) => CliError::Failed { message: problem.message, hint: problem.hint },
-            NotRendered::Dag(invalid) => CliError::failed(format!("DAG `{}` cannot be used: {invalid}", self.dag_id)),
-        })?;
+        let map_index = self.map_index.map_or(MapIndex::UNMAPPED, MapIndex);
+        let wish = Wish { task: &self.task_id, map_index, run, date };
+        let fields = rendered(&client.store, &vault, settings, entry.definition, wish).await;
+        let fields = fields.map_err(not_rendered)?;
         const RULE: &str = "# ----------------------------------------------------------";
         for (name, text) in fields {
             writeln!(session.out, "{RULE}\n# property: {name}\n{RULE}\n{text}\n")?;
         }
         Ok(())
+    }
+}
+
+/// Why there is nothing to show.
+pub fn not_rendered(error: NotRendered) -> CliError {
+    match error {
+        NotRendered::Index(why) => CliError::failed(why),
+        NotRendered::Store(error) => CliError::from(error),
+        NotRendered::Template(problem) => CliError::Failed { message: problem.message, hint: problem.hint },
+        NotRendered::Dag(invalid) => CliError::failed(format!("the DAG cannot be used: {invalid}")),
     }
 }

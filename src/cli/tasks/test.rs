@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::domain::graph::Dag;
-use crate::domain::ids::{DagId, TaskId};
+use crate::domain::ids::{DagId, MapIndex, TaskId};
 use crate::domain::state::TaskState;
+use crate::node::render::no_such_index;
 use crate::node::test_run::{TestOutcome, TestRun, test_dag};
 use crate::protocol::event::{Change, Event};
 
@@ -32,6 +33,9 @@ pub struct Test {
     /// A JSON object that the task sees, over its params.
     #[arg(short = 't', long, value_name = "JSON", default_value = "{}", hide_default_value = true, alias = "conf")]
     task_params: JsonObject,
+    /// Which instance of a mapped task.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    map_index: Option<i32>,
 }
 
 impl Test {
@@ -44,10 +48,13 @@ impl Test {
         lookup::task(&entry, &self.task_id)?;
         let dag = Dag::compile(entry.definition)
             .map_err(|error| CliError::failed(format!("DAG `{}` cannot be used: {error}", self.dag_id)))?;
+        let map_index = self.map_index.map(MapIndex);
+        check(&dag, &self.task_id, map_index)?;
         let log_folder = settings.logging.base_log_folder.join("test-runs");
         let test = TestRun {
             dag: Arc::new(dag),
             only: Some(self.task_id.clone()),
+            map_index,
             conf: self.task_params.0.clone(),
             logical_date: Some(self.date.at(settings.core.default_timezone)),
             log_folder: log_folder.clone(),
@@ -101,6 +108,28 @@ impl Test {
     }
 }
 
+/// A mapped task is tried one instance at a time, which must be known without anything upstream.
+fn check(dag: &Dag, task: &TaskId, map_index: Option<MapIndex>) -> Result<(), CliError> {
+    let expansion = dag.find(task).and_then(|ix| dag.mapping.of_task(ix)).map(|ix| dag.mapping.expansion(ix));
+    let (expansion, index) = match (expansion, map_index) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => return Err(CliError::usage(format!("task `{task}` is not mapped: leave out --map-index"))),
+        (Some(_), None) => {
+            return Err(CliError::usage(format!("task `{task}` is mapped: say which instance, with --map-index")));
+        }
+        (Some(expansion), Some(index)) => (expansion, u32::try_from(index.0).unwrap_or(0)),
+    };
+    if let Some((source, _)) = expansion.expand.wants().first() {
+        let message =
+            format!("task `{task}` is expanded over what `{source}` leaves, and nothing upstream of it runs here");
+        return Err(
+            CliError::failed(message).hint(format!("`updraft dags test {}` runs all of it", dag.definition.dag_id))
+        );
+    }
+    let count = expansion.expand.length(&|_, _| 0).unwrap_or(0);
+    if index >= count { Err(CliError::failed(no_such_index(task, index, count))) } else { Ok(()) }
+}
+
 /// Copies for ever; it ends only with a reader that went away.
 async fn copy(started: &Cell<Option<PathBuf>>, tail: &mut Option<Tail>, out: &mut dyn Write) -> Result<(), CliError> {
     loop {
@@ -118,8 +147,12 @@ async fn copy(started: &Cell<Option<PathBuf>>, tail: &mut Option<Tail>, out: &mu
 fn log_of(event: &Event) -> Option<PathBuf> {
     match &event.change {
         Change::Task { key, state: TaskState::Running, try_number } => {
-            let folder = format!("dag_id={}/run_id={}/task_id={}", key.dag, key.run, key.task);
-            Some(PathBuf::from(folder).join(format!("attempt={try_number}.log")))
+            let folder = PathBuf::from(format!("dag_id={}/run_id={}/task_id={}", key.dag, key.run, key.task));
+            let folder = match key.map_index {
+                MapIndex::UNMAPPED => folder,
+                index => folder.join(format!("map_index={index}")),
+            };
+            Some(folder.join(format!("attempt={try_number}.log")))
         }
         Change::Task { .. }
         | Change::Run { .. }

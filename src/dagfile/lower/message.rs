@@ -15,12 +15,6 @@ pub(super) fn of_task(spec: &TaskSpec, common: &TaskSpec, mail: &MailDefaults, n
     let written = if spec.email.0.is_empty() { &common.email } else { &spec.email };
     let to = Texts::Many(written.0.iter().map(|at| at.value.clone()).collect());
     if to.addresses().is_empty() {
-        let asked = [("email_on_failure", &spec.email_on_failure), ("email_on_retry", &spec.email_on_retry)];
-        for (name, asked) in asked {
-            if let Some(At { value: true, position }) = asked {
-                notes.warning(*position, format!("`{name}` tells nobody: the task has no `email`"));
-            }
-        }
         return TaskCallbacks::default();
     }
     let position = written.0.first().and_then(|at| at.position);
@@ -37,6 +31,37 @@ pub(super) fn of_task(spec: &TaskSpec, common: &TaskSpec, mail: &MailDefaults, n
         on_failure: told(wish(&spec.email_on_failure, &common.email_on_failure, mail.on_failure)),
         on_retry: told(wish(&spec.email_on_retry, &common.email_on_retry, mail.on_retry)),
         ..TaskCallbacks::default()
+    }
+}
+
+/// Mails that nobody would get are named once, however many tasks wish for them.
+pub(super) fn check_addresses(common: &TaskSpec, tasks: &[At<TaskSpec>], notes: &mut Notes) {
+    type Wish = fn(&TaskSpec) -> Option<&At<bool>>;
+    let wishes: [(&str, Wish); 2] = [
+        ("email_on_failure", |spec| spec.email_on_failure.as_ref()),
+        ("email_on_retry", |spec| spec.email_on_retry.as_ref()),
+    ];
+    let has_addresses = |spec: &TaskSpec| !spec.email.0.is_empty();
+    if has_addresses(common) {
+        return;
+    }
+    for (name, wish) in wishes {
+        let is_wished = |spec: &TaskSpec| wish(spec).is_some_and(|at| at.value);
+        if is_wished(common) && !tasks.iter().any(|task| has_addresses(&task.value)) {
+            let position = wish(common).and_then(|at| at.position);
+            let message = format!("`{name}` in `default_args` tells nobody: neither they nor any task has an `email`");
+            notes.warning(position, message);
+            continue;
+        }
+        let mut nobody = tasks.iter().filter(|task| is_wished(&task.value) && !has_addresses(&task.value));
+        let Some(first) = nobody.next() else { continue };
+        let id = first.value.task_id.as_ref().map_or("?", |id| id.value.as_str());
+        let whose = match nobody.count() {
+            0 => format!("task `{id}` has no `email`"),
+            more => format!("task `{id}` and {more} more have no `email`"),
+        };
+        let position = wish(&first.value).and_then(|at| at.position).or(first.position);
+        notes.warning(position, format!("`{name}` tells nobody: {whose}"));
     }
 }
 

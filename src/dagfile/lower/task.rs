@@ -175,6 +175,8 @@ fn lower_task(spec: TaskSpec, scope: &Scope, assets: &mut Known, notes: &mut Not
         inlets,
         group,
         expand,
+        map_index_template: spec.map_index_template.or_else(|| common.map_index_template.clone()),
+        only_instance: None,
         callbacks,
     })
 }

@@ -464,6 +464,28 @@ fn email_of_a_task_tells_of_failures_and_retries_as_airflow_does() {
 }
 
 #[test]
+fn mails_that_nobody_would_get_are_named_with_their_dag() {
+    let warnings = |text: &str| -> Vec<String> {
+        let text = format!("dag_id: etl\n{text}");
+        let spec: DagSpec = serde_saphyr::from_str(&text).expect("a DAG as written");
+        let found = lower(spec, "etl.yaml", &Defaults::default());
+        assert!(found.dag.is_some(), "{:?}", found.problems);
+        found.problems.into_iter().map(|problem| problem.to_string()).collect()
+    };
+    let two = "tasks: {a: {bash: ls}, b: {bash: ls}}";
+    let said = warnings(&format!("default_args: {{email_on_failure: true, email_on_retry: false}}\n{two}"));
+    let [said] = &said[..] else { panic!("one for all tasks, got {said:?}") };
+    assert!(said.contains("DAG `etl`: `email_on_failure` in `default_args` tells nobody"), "{said}");
+    // As a Python file says it: what is in `default_args` is each task's own.
+    let each = "{bash: ls, email_on_retry: true}";
+    let said = warnings(&format!("tasks: {{a: {each}, b: {each}, c: {each}}}"));
+    let [said] = &said[..] else { panic!("one for all tasks, got {said:?}") };
+    assert!(said.contains("DAG `etl`: `email_on_retry` tells nobody: task `a` and 2 more have no `email`"), "{said}");
+    assert_eq!(warnings(&format!("default_args: {{email_on_failure: true, email: a@x.org}}\n{two}")), [""; 0]);
+    assert_eq!(warnings("default_args: {email_on_retry: true}\ntasks: {a: {bash: ls, email: a@x.org}}"), [""; 0]);
+}
+
+#[test]
 fn deadlines_are_read_with_airflows_words_and_ours() {
     let found = dag("\
 timezone: Europe/Zurich

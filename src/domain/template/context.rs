@@ -205,8 +205,11 @@ impl TemplateContext {
         ]))
     }
 
+    /// As in Airflow, an instance of a mapped task has the values that it was given as its own.
     fn task(&self) -> Value {
-        Value::from(Values::from([
+        let given = self.mapped.iter().map(|(name, value)| (name.clone(), Value::from(Serde(value))));
+        let own = [
+            ("op_kwargs", Value::from(Serde(&self.mapped))),
             ("task_id", text(&self.task_id)),
             ("owner", Value::from(self.owner.clone())),
             ("task_type", Value::from(self.operator_name.clone())),
@@ -214,7 +217,9 @@ impl TemplateContext {
             ("retries", Value::from(self.retries)),
             ("inlets", self.inlets.iter().map(link).collect()),
             ("outlets", self.outlets.iter().map(link).collect()),
-        ]))
+        ];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Value::from(given.chain(own).collect::<BTreeMap<String, Value>>())
     }
 
     fn task_instance(&self) -> Value {

@@ -15,4 +15,5 @@ mod stories_of_teardown;
 mod stories_of_telling;
 mod stories_of_the_past;
 mod stories_of_waiting;
+mod stories_of_workers;
 mod world;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::simulation_of_telling::tell_somebody;
 use super::world::{ModelStore, compile, dag, settings, start_of_story};
 use crate::domain::asset::{AssetCondition, AssetRef};
-use crate::domain::attempt::{AttemptState, Outcome};
+use crate::domain::attempt::Outcome;
 use crate::domain::backfill::{BackfillRequest, Reprocess, dates_again};
 use crate::domain::blocker::Blocker;
 use crate::domain::dag::{DagDefinition, TaskLimitScope};
@@ -40,7 +40,7 @@ use crate::protocol::selection::Selection;
 use crate::protocol::work::{Beat, FromWorker, Online, Report, Standing, TaskMessage, ToWorker};
 use crate::scheduler::TaskRef;
 use crate::scheduler::core::{
-    Core, Effect, FileChange, Grant, History, Ids, Input, Inquiry, LookBack, Settings, Ticket,
+    Core, Effect, FileChange, Grant, History, Ids, Input, Inquiry, LookBack, Remote, Settings, Ticket,
 };
 use crate::scheduler::instances::Counts;
 use crate::scheduler::progress::of_rule;
@@ -111,7 +111,10 @@ impl Storm {
     fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let grant = if rng.bool() { Grant::InProcess } else { Grant::ByClaim };
-        let settings = Settings { parallelism: Limit::from(rng.u32(0..6)), grant, infra_retries: 1_000, ..settings() };
+        // What is lost, or not taken in time, is tried as often as it takes: what a failure means is told elsewhere.
+        let remote = Remote { max_redispatch: 1_000, ..settings().remote };
+        let parallelism = Limit::from(rng.u32(0..6));
+        let settings = Settings { parallelism, grant, remote, infra_retries: 1_000, ..settings() };
         let pools = ["default_pool", "small"].map(|name| PoolRow {
             name: PoolName::new(name).expect("a name"),
             slots: if name == "small" { 3 } else { 128 },
@@ -668,7 +671,7 @@ impl Storm {
                 seq: u64::from(self.step),
                 highest_n: worker.next_n,
                 held: held.chain(ended).collect(),
-                standing: Standing { free_slots: 1, ..Standing::default() },
+                standing: Standing { queues: vec![QueueName::default_queue()], ..Standing::default() },
             })));
             for report in &worker.journal {
                 self.mail.push(Mail::Scheduler(FromWorker::Finish(report.clone())));
@@ -718,9 +721,6 @@ impl Storm {
             }
             if self.mail.is_empty() {
                 self.resend();
-                if self.settings.grant == Grant::ByClaim {
-                    self.redispatch();
-                }
             }
             assert!(round < 4_000, "I12 ends: still {}", self.what_is_left());
         }
@@ -765,25 +765,6 @@ impl Storm {
         let (owed, deadlines) = (&self.core.outbox, &self.core.deadlines);
         let left: String = runs.chain(tasks).collect();
         format!("{} messages {:?}\n{left}{backfills}{owed:?}\n{deadlines:?}", self.mail.len(), self.mail)
-    }
-
-    /// L7: a queued attempt that nobody claimed is published again. The leader's timer comes with the broker.
-    fn redispatch(&mut self) {
-        let queued: Vec<_> = self
-            .core
-            .attempts
-            .values()
-            .copied()
-            .filter(|at| {
-                let attempt = self.core.instance(*at).attempt.as_ref();
-                attempt.is_some_and(|attempt| matches!(attempt.state, AttemptState::Queued { .. }))
-            })
-            .collect();
-        for at in queued {
-            self.core.publish(self.now, at);
-        }
-        let effects = self.core.flush();
-        self.take(effects);
     }
 
     fn is_quiet(&self) -> bool {

@@ -380,6 +380,33 @@ fn a_run_id_is_taken_once() {
 }
 
 #[test]
+fn nobody_takes_the_id_of_a_run_that_the_timetable_will_make() {
+    let mut world = World::new(settings());
+    world.add(every_hour(false));
+    let trigger = |id: &str, by: TriggeredBy| {
+        Control::Trigger(Trigger {
+            dag: DagId::new("hourly").expect("an id"),
+            run_id: Some(id.parse().expect("an id")),
+            logical_date: None,
+            conf: serde_json::Map::new(),
+            note: None,
+            by,
+            user: None,
+        })
+    };
+    let id = "scheduled__2026-11-21T01:00:00+00:00";
+    for by in [TriggeredBy::Cli, TriggeredBy::Operator] {
+        let Reply::Refused { why } = world.control(trigger(id, by)) else { panic!("the id is reserved") };
+        assert!(why.to_string().contains("reserved for scheduled runs"), "{why}");
+    }
+    assert!(matches!(world.control(trigger("scheduled_by_me", TriggeredBy::Cli)), Reply::Triggered(_)));
+    world.succeed(&["a", "a"]);
+    world.pass(Duration::from_secs(3600));
+    let ids: Vec<String> = world.run_ids().iter().map(ToString::to_string).collect();
+    assert!(ids.iter().any(|made| made == id), "{ids:?}");
+}
+
+#[test]
 fn a_drained_worker_gives_back_what_it_did_not_start() {
     let mut world = tutorial();
     let (message, claim) = world.running.remove(0);

@@ -34,23 +34,8 @@ fn mark(selection: Selection, mark: Mark) -> Control {
 
 /// The names of what was touched.
 fn touched(reply: Reply) -> Vec<String> {
-    match reply {
-        Reply::Touched { tasks, .. } => tasks.into_iter().map(|task| task.key.task.to_string()).collect(),
-        Reply::Triggered(_)
-        | Reply::Paused { .. }
-        | Reply::PoolSet { .. }
-        | Reply::PoolDeleted { .. }
-        | Reply::RunMarked { .. }
-        | Reply::BackfillCreated(_)
-        | Reply::BackfillChanged { .. }
-        | Reply::Cleaned { .. }
-        | Reply::DagDeleted { .. }
-        | Reply::Explained { .. }
-        | Reply::DagExplained { .. }
-        | Reply::Refused { .. } => {
-            panic!("not what a clear is answered with: {reply:?}")
-        }
-    }
+    let tasks = reply.touched().expect("what a clear is answered with");
+    tasks.into_iter().map(|task| task.key.task.to_string()).collect()
 }
 
 #[test]

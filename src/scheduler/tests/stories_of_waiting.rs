@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::world::{World, compile, dag, settings, start_of_story};
 use crate::domain::attempt::Outcome;
 use crate::domain::dag::DagDefinition;
-use crate::domain::ids::{DagId, Epoch, PoolName, RunId, RunKey};
+use crate::domain::expand::TaskGroup;
+use crate::domain::ids::{DagId, Epoch, GroupId, PoolName, RunId, RunKey};
 use crate::domain::journal::{Held, Stretch};
 use crate::domain::native::{ExternalTask, Mode, MomentWatch, Native, Poking, Sensor, Watched};
 use crate::domain::operator::Operator;
@@ -141,6 +142,59 @@ fn what_ended_long_ago_is_found_in_the_store() {
     world.add(waiting("w", sensor(reschedule(), Watched::ExternalTask(task_of("other", None)))));
     trigger_at(&mut world, "w", date);
     assert_eq!(world.state(2, "wait"), TaskState::Success);
+}
+
+/// `outer` holds `a` and the group `inner` with `b`; `outer.c` is only called so.
+fn grouped() -> DagDefinition {
+    let mut definition = dag("other", "a; b; outer.c");
+    let id = |name: &str| GroupId::new(name).expect("an id");
+    let group = |name: &str, parent: Option<&str>| TaskGroup {
+        group_id: id(name),
+        label: None,
+        tooltip: None,
+        parent: parent.map(id),
+        expand: None,
+    };
+    definition.groups = vec![group("inner", Some("outer")), group("outer", None), group("empty", None)];
+    definition.tasks[0].group = Some(id("outer"));
+    definition.tasks[1].group = Some(id("inner"));
+    definition
+}
+
+fn group_of(group: &str) -> Watched {
+    let task = task_of("other", None);
+    Watched::ExternalTask(ExternalTask {
+        external_task_group_id: Some(group.to_owned()),
+        check_existence: true,
+        ..task
+    })
+}
+
+#[test]
+fn a_group_is_whoever_stands_in_it_whatever_their_names() {
+    let mut world = World::new(settings());
+    world.add(grouped());
+    world.add(waiting("w", sensor(reschedule(), group_of("outer"))));
+    world.add(waiting("never", sensor(reschedule(), group_of("empty"))));
+    for dag in ["w", "never", "other"] {
+        trigger_at(&mut world, dag, start_of_story());
+    }
+    world.succeed(&["a"]);
+    assert_eq!(world.state(1, "wait"), TaskState::UpForReschedule, "b runs");
+    world.succeed(&["b"]);
+    assert_eq!(world.state(1, "wait"), TaskState::Success, "outer.c does not count");
+    world.succeed(&["outer.c"]);
+    assert_eq!(world.state(2, "wait"), TaskState::UpForReschedule, "nobody stands in the empty group");
+
+    // The run has ended: the store is asked.
+    world.add(waiting("later", sensor(reschedule(), group_of("inner"))));
+    trigger_at(&mut world, "later", start_of_story());
+    assert_eq!(world.state(4, "wait"), TaskState::Success);
+    world.add(waiting("wrong", sensor(reschedule(), group_of("otter"))));
+    trigger_at(&mut world, "wrong", start_of_story());
+    assert_eq!(world.state(5, "wait"), TaskState::Failed);
+    let note = world.store.task(RunKey(5), "wait").note.clone().unwrap_or_default();
+    assert_eq!(note, "The external task group 'otter' in DAG 'other' does not exist.");
 }
 
 #[test]

@@ -28,10 +28,12 @@ use crate::domain::trigger::TriggerRule;
 use crate::domain::wait::{Awaited, Seen};
 use crate::protocol::control::{Control, Reply, Trigger, TriggeredBy};
 use crate::protocol::selection::Selection;
-use crate::protocol::work::{Answer, FromWorker, Notified, Online, Report, Standing, TaskMessage, ToWorker};
+use crate::protocol::work::{
+    Answer, FromWorker, LeaseTimes, Notified, Online, Report, Standing, TaskMessage, ToWorker,
+};
 use crate::scheduler::core::{
     Core, Effect, FileChange, Grant, History, Ids, Input, Inquiry, KnownPast, KnownRun, LookBack, Notifications,
-    PreviousRun, Settings, Stands, Ticket,
+    PreviousRun, Remote, Settings, Stands, Ticket,
 };
 use crate::scheduler::restore::{Unfinished, UnfinishedRun};
 use crate::store::write::{
@@ -56,6 +58,16 @@ pub fn settings() -> Settings {
         conf_overrides_params: true,
         kill_grace: Duration::from_secs(5),
         grant: Grant::InProcess,
+        remote: Remote {
+            lease: LeaseTimes {
+                fence_after: Duration::from_secs(45),
+                kill_grace: Duration::from_secs(5),
+                spawn_slack: Duration::from_secs(1),
+                worker_lost_after: Duration::from_secs(60),
+            },
+            redispatch_after: Duration::from_secs(30),
+            max_redispatch: 5,
+        },
         notifications: Notifications {
             at_once: 4,
             timeout: Duration::from_secs(60),
@@ -143,6 +155,8 @@ pub fn task(id: &str) -> TaskDefinition {
         end_date: None,
         do_xcom_push: true,
         doc_md: None,
+        map_index_template: None,
+        only_instance: None,
         params: serde_json::Map::new(),
         param_schemas: serde_json::Map::new(),
         outlets: Vec::new(),
@@ -396,7 +410,8 @@ impl ModelStore {
                 let Some(run) = run else { return Seen::NotYet };
                 let tasks = self.tasks.values().filter(|task| task.run == run.key);
                 let states: Vec<_> = tasks.map(|task| (task.task_id.clone(), task.state)).collect();
-                awaited.judge(Some(run.state), &states)
+                let version = self.versions.get(&(run.dag_id.clone(), run.version));
+                awaited.judge(Some(run.state), &states, version)
             }
         }
     }

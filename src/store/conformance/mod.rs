@@ -16,6 +16,7 @@ mod notifications;
 mod queries;
 mod rows;
 mod vault;
+mod workers;
 
 use std::path::PathBuf;
 

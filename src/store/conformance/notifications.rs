@@ -8,9 +8,10 @@ use crate::domain::notification::{About, MissedDeadline, Notice, NotificationSta
 use crate::domain::operator::Operator;
 use crate::domain::run::RunType;
 use crate::domain::state::RunState;
+use crate::protocol::control::HistoryTable;
 use crate::protocol::work::{RunContext, TaskMessage};
 use crate::store::query::NotificationFilter;
-use crate::store::write::{DeadlineRow, NotificationRow, Write};
+use crate::store::write::{CleanedRows, DeadlineRow, NotificationRow, Write};
 
 use super::on_every_database;
 use super::rows::{at, dag, dag_id, run, task_id, version};
@@ -64,6 +65,7 @@ fn notification(id: u128, state: NotificationState) -> NotificationRow {
             description: None,
             tags: Vec::new(),
             file: "a.yaml".to_owned(),
+            file_hash: None,
             template_searchpath: Vec::new(),
             previous_success: None,
             xcom_of_any_task: false,
@@ -119,6 +121,29 @@ async fn a_notification_comes_back_as_it_went_and_is_loaded_while_it_is_pending(
         assert_eq!(bed.store.notifications(&filter).await.expect("rows"), [done]);
         let filter = NotificationFilter { dag: Some(dag_id("b")), ..Default::default() };
         assert_eq!(bed.store.notifications(&filter).await.expect("rows"), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_carried_out_long_ago_is_cleaned_and_what_is_owed_is_not() {
+    on_every_database(async |bed| {
+        let recent = NotificationRow { ended_at: Some(at(20)), ..notification(2, NotificationState::Done) };
+        // A try of it failed long ago, and another one follows.
+        let owed = notification(4, NotificationState::Pending);
+        let old = [notification(1, NotificationState::Done), notification(3, NotificationState::Failed)];
+        let rows = [old[0].clone(), recent.clone(), old[1].clone(), owed.clone()];
+        bed.write(rows.into_iter().map(|row| Write::Notification(Box::new(row))).collect()).await;
+        assert_eq!(bed.store.count_old(HistoryTable::Notification, at(10)).await.expect("a count"), 2);
+        let clean = |table| {
+            let (runs, tables, before) = (Vec::new(), vec![table], at(10));
+            vec![Write::Clean(Box::new(CleanedRows { runs, tables, before }))]
+        };
+        bed.write(clean(HistoryTable::Command)).await;
+        assert_eq!(bed.store.count_old(HistoryTable::Notification, at(10)).await.expect("a count"), 2);
+        bed.write(clean(HistoryTable::Notification)).await;
+        let left = bed.store.notifications(&NotificationFilter::default()).await.expect("rows");
+        assert_eq!(left, [owed, recent]);
     })
     .await;
 }

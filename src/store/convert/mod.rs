@@ -11,6 +11,7 @@ pub mod notification;
 pub mod plain;
 pub mod run;
 pub mod task;
+pub mod worker;
 
 use std::fmt::Display;
 use std::str::FromStr;

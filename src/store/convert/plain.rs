@@ -1,41 +1,13 @@
-//! The rows without a story: workers, pools, problems of DAG files.
+//! The rows without a story: pools, problems of DAG files.
 
 use sea_orm::ActiveValue::{NotSet, Set};
 
-use crate::domain::ids::{Incarnation, WorkerId};
 use crate::domain::problem::{Place, Problem, Severity};
 use crate::domain::time::Time;
-use crate::store::entity::{import_error, pool, worker};
-use crate::store::write::{PoolRow, WorkerRow};
+use crate::store::entity::{import_error, pool};
+use crate::store::write::PoolRow;
 
 use super::{Reading, Unreadable, maybe_text, micros, text};
-
-impl From<WorkerRow> for worker::Model {
-    fn from(row: WorkerRow) -> Self {
-        Self {
-            id: row.id.0,
-            name: text(row.name),
-            incarnation: row.incarnation.0,
-            online: row.online,
-            seen_at: micros(row.seen_at),
-        }
-    }
-}
-
-impl TryFrom<worker::Model> for WorkerRow {
-    type Error = Unreadable;
-
-    fn try_from(model: worker::Model) -> Result<Self, Unreadable> {
-        let reading = Reading::new("worker", &model.id);
-        Ok(Self {
-            id: WorkerId(model.id),
-            incarnation: Incarnation(model.incarnation),
-            online: model.online,
-            seen_at: reading.time(model.seen_at)?,
-            name: model.name,
-        })
-    }
-}
 
 impl From<PoolRow> for pool::Model {
     fn from(row: PoolRow) -> Self {

@@ -10,8 +10,18 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub name: String,
     pub incarnation: i64,
-    pub online: bool,
     pub seen_at: i64,
+    pub state: String,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub host: Option<String>,
+    /// 0: without limit.
+    pub slots: i64,
+    /// A JSON list.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub queues: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub version: Option<String>,
+    pub understands: i32,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

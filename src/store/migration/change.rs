@@ -69,6 +69,17 @@ pub(super) async fn add_column(
     manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await
 }
 
+pub(super) async fn drop_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<(), DbErr> {
+    if is_mysql(manager) && !manager.has_column(table, column).await? {
+        return Ok(());
+    }
+    manager.alter_table(Table::alter().table(table).drop_column(column).to_owned()).await
+}
+
 /// An index that is to be.
 pub(super) struct NewIndex {
     name: &'static str,

@@ -16,6 +16,7 @@ mod m20261121_000007_keep_journals;
 mod m20261121_000010_create_backfill;
 mod m20261121_000010_create_notification_and_deadline;
 mod m20261121_000010_remember_xcom_lengths;
+mod m20261121_000011_describe_workers;
 
 /// All steps, in order. SeaORM keeps the applied ones in `seaql_migrations`.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_create_backfill::Migration),
             Box::new(m20261121_000010_create_notification_and_deadline::Migration),
             Box::new(m20261121_000010_remember_xcom_lengths::Migration),
+            Box::new(m20261121_000011_describe_workers::Migration),
         ]
     }
 }

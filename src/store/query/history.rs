@@ -24,7 +24,7 @@ impl Store {
             | HistoryTable::TaskInstance
             | HistoryTable::TaskInstanceHistory
             | HistoryTable::Xcom => true,
-            HistoryTable::Backfill | HistoryTable::Command => false,
+            HistoryTable::Backfill | HistoryTable::Notification | HistoryTable::Command => false,
         };
         if !clean.tables.iter().any(of_runs) {
             return Ok(Vec::new());
@@ -55,6 +55,9 @@ impl Store {
             HistoryTable::TaskInstanceHistory => of_runs("attempt"),
             HistoryTable::Xcom => of_runs("xcom"),
             HistoryTable::Backfill => format!("SELECT COUNT(*) FROM backfill WHERE completed_at < {before}"),
+            HistoryTable::Notification => {
+                format!("SELECT COUNT(*) FROM notification WHERE state <> 'pending' AND ended_at < {before}")
+            }
             HistoryTable::Command => format!("SELECT COUNT(*) FROM command WHERE done_at < {before}"),
         };
         let read = async {

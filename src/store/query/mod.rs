@@ -13,6 +13,7 @@ mod past;
 mod runs;
 mod status;
 mod tasks;
+mod workers;
 mod xcoms;
 
 pub use backfills::BackfillEntry;
@@ -21,6 +22,7 @@ pub use import_errors::ImportError;
 pub use notifications::NotificationFilter;
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
+pub use workers::ListedWorker;
 
 use sea_orm::DbErr;
 

@@ -42,6 +42,16 @@ impl Store {
         self.read_all(dag_run::Entity::find().from_raw_sql(statement).all(&self.read).await)
     }
 
+    /// The successful run of a DAG with the latest logical date before this one.
+    pub async fn latest_success_before(&self, dag: &DagId, date: Time) -> Result<Option<RunRow>, StoreError> {
+        let query = dag_run::Entity::find()
+            .filter(dag_run::Column::DagId.eq(dag.as_str()))
+            .filter(dag_run::Column::LogicalDate.lt(micros(date)))
+            .filter(dag_run::Column::State.eq(RunState::Success.as_str()))
+            .order_by(dag_run::Column::LogicalDate, Order::Desc);
+        self.read_one(query.limit(1).one(&self.read).await)
+    }
+
     /// Runs, newest first (by `run_after`).
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
         let mut query = dag_run::Entity::find();

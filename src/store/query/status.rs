@@ -1,4 +1,4 @@
-//! How the whole is doing: the leader, workers, pools, and counts of what is under way.
+//! How the whole is doing: the leader, pools, and counts of what is under way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
 use crate::store::commit::now;
 use crate::store::convert::Reading;
-use crate::store::entity::{pool, worker};
+use crate::store::entity::pool;
 use crate::store::error::StoreError;
 use crate::store::open::Store;
-use crate::store::write::{PoolRow, WorkerRow};
+use crate::store::write::PoolRow;
 
 /// Who leads, as the database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +56,6 @@ impl Store {
         let renewed_at = Reading::new("leader", &1).time(renewed_at).map_err(|row| self.location.unreadable(row))?;
         let age = Duration::from_micros(age.max(0).unsigned_abs());
         Ok(LeaderStatus { epoch: Epoch(epoch), holder, renewed_at, age })
-    }
-
-    pub async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
-        self.read_all(worker::Entity::find().order_by_asc(worker::Column::Name).all(&self.read).await)
     }
 
     pub async fn pools(&self) -> Result<Vec<PoolRow>, StoreError> {

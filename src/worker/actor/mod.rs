@@ -8,12 +8,18 @@
 //!
 //! It starts nothing without a claim granted for its own incarnation, and says
 //! nothing that the journal does not hold. It runs no work in its own context: slots are spawned on the arbiter.
+//! Behind a broker ([`start_remote`]) seats take the place of the gate, and a lease keeps its tasks alive.
 
+mod held;
 mod leaving;
+mod lifeline;
 mod notices;
+mod places;
 mod rebirth;
+mod ticks;
+mod way;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::process::Child;
 use std::rc::Rc;
@@ -22,30 +28,27 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::actor::gate::{Entrance, Gate, GateControl, Permit};
+use crate::actor::gate::{Entrance, Gate, Permit};
 use crate::actor::told::{Outlet, Told, tell};
-use crate::domain::ids::{AttemptId, Claim, Dispatch, Incarnation, WorkerId};
+use crate::broker::BrokerError;
+use crate::domain::ids::{Claim, Incarnation, QueueName, WorkerId};
 use crate::domain::limit::Limit;
-use crate::protocol::envelope;
-use crate::protocol::work::{FromWorker, Online, Report, Standing, TaskMessage, ToWorker};
-use crate::worker::begin::{self, WorkerError};
+use crate::protocol::work::{FromWorker, Report, TaskMessage, ToWorker};
+use crate::worker::begin::{self, Life, Lived, WorkerError};
 use crate::worker::claim::{ClaimAction, ClaimEvent, ClaimState};
-use crate::worker::companion::ProcessId;
 use crate::worker::journal::{Journal, JournalError};
 use crate::worker::leftover::TempFolders;
 use crate::worker::process::Companion;
+use crate::worker::remote::RemoteSettings;
 use crate::worker::settings::WorkerSettings;
 use crate::worker::slot::{Ended, Slot, SlotNews, SlotOrder, StopWhy};
 use crate::worker::state_dir::StateDir;
+use held::{Held, Open, Place};
 use leaving::Leaving;
+use lifeline::AtBroker;
 use notices::Notices;
 use rebirth::CompanionLost;
-
-/// An outcome that is not settled within this is synced to the disk (PROTOCOL §7). Only then does the timer run.
-const JOURNAL_SYNC_AFTER: Duration = Duration::from_secs(1);
-
-/// A report that is not settled is said again after this (`claim_resend`).
-const RESEND_AFTER: Duration = Duration::from_secs(5);
+use way::Way;
 
 /// Terminations of work that has not come out of the mailbox yet.
 const MAX_DOOMED: usize = 4096;
@@ -62,13 +65,22 @@ pub struct RunningWorker {
     pub ended: oneshot::Receiver<Result<(), WorkerError>>,
 }
 
-/// The actor. Made by [`start`].
+/// A worker behind a broker, which has begun to connect.
+pub struct RemoteWorker {
+    pub worker: WorkerId,
+    pub incarnation: Incarnation,
+    /// For orders from this process: drain, resize.
+    pub told: Outlet<ToWorker>,
+    /// Resolves when it has left: drained, or unable to go on (then with the reason).
+    pub ended: oneshot::Receiver<Result<(), WorkerError>>,
+}
+
+/// The actor. Made by [`start`] or [`start_remote`].
 pub struct Worker {
     settings: Rc<WorkerSettings>,
     folders: Rc<TempFolders>,
-    said: Outlet<FromWorker>,
+    way: Way,
     state_dir: Rc<StateDir>,
-    gate: GateControl<ToWorker>,
     journal: Journal,
     /// `None` between two incarnations.
     companion: Option<Companion>,
@@ -81,25 +93,15 @@ pub struct Worker {
     /// The highest claim number of this incarnation that the worker made itself.
     last_n: i64,
     slots: Limit,
+    queues: Vec<QueueName>,
+    /// The newest reason of each address of the broker that does not let us in.
+    refusals: BTreeMap<String, BrokerError>,
+    /// The broker has let us in at some time.
+    was_up: bool,
     ticking: bool,
     leaving: Option<Leaving>,
     journal_failed: bool,
     ended: Option<oneshot::Sender<Result<(), WorkerError>>>,
-}
-
-/// A claim that is held.
-struct Held {
-    state: ClaimState,
-    attempt: AttemptId,
-    dispatch: Dispatch,
-    /// Until it is spawned.
-    task: Option<Box<TaskMessage>>,
-    /// Its place among the slots, given back when the attempt ends.
-    permit: Option<Permit>,
-    orders: Option<mpsc::UnboundedSender<SlotOrder>>,
-    report: Option<Report>,
-    reported: Option<Instant>,
-    process: Option<ProcessId>,
 }
 
 struct Parked {
@@ -126,6 +128,47 @@ impl Message for FromSlot {
 /// # Errors
 /// When the state directory is another's, the journal cannot be written, or there is no companion.
 pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result<RunningWorker, WorkerError> {
+    let slots = settings.slots;
+    let mut way_in = None;
+    let way = |worker: &Addr<Worker>, _: &Life| {
+        let worker = worker.clone();
+        let work = Box::new(move |message, permit| tell(&worker, Taken(message, permit)));
+        let (entrance, gate) = Gate::open(at_most(slots), work);
+        way_in = Some(entrance);
+        Ok(Way::InProcess { said, gate })
+    };
+    let begun = begin_actor(settings, Lived::WithTheWorker, way).await?;
+    let entrance = way_in.expect("the gate was opened while the actor was made");
+    let Begun { worker, incarnation, told, ended } = begun;
+    Ok(RunningWorker { worker, incarnation, entrance, told, ended })
+}
+
+/// Starts a worker behind a broker on the current arbiter. It connects, says that it is online, and takes tasks when a
+/// leader has answered.
+///
+/// # Errors
+/// When the state directory is another's, the journal cannot be written, or there is no companion.
+pub async fn start_remote(settings: WorkerSettings, remote: RemoteSettings) -> Result<RemoteWorker, WorkerError> {
+    let (remote, queues) = (Rc::new(remote), settings.queues.clone());
+    let way = |worker: &Addr<Worker>, life: &Life| {
+        Ok(Way::Broker(Box::new(rebirth::connect(remote, &life.journal, &queues, worker.clone())?)))
+    };
+    let Begun { worker, incarnation, told, ended } = begin_actor(settings, Lived::ByLease, way).await?;
+    Ok(RemoteWorker { worker, incarnation, told, ended })
+}
+
+struct Begun {
+    worker: WorkerId,
+    incarnation: Incarnation,
+    told: Outlet<ToWorker>,
+    ended: oneshot::Receiver<Result<(), WorkerError>>,
+}
+
+async fn begin_actor(
+    settings: WorkerSettings,
+    lived: Lived,
+    way: impl FnOnce(&Addr<Worker>, &Life) -> Result<Way, WorkerError>,
+) -> Result<Begun, WorkerError> {
     let settings = Rc::new(settings);
     let state_dir = Rc::new(StateDir::take(&settings.state_dir)?);
     let (address_known, mut address) = oneshot::channel::<Addr<Worker>>();
@@ -134,43 +177,40 @@ pub async fn start(settings: WorkerSettings, said: Outlet<FromWorker>) -> Result
             tell(&worker, CompanionLost(incarnation));
         }
     };
-    let life = begin::begin(&settings, &state_dir, on_lost).await?;
-    let (worker_id, incarnation) = (life.journal.worker(), life.journal.incarnation());
+    let life = begin::begin(&settings, &state_dir, lived, on_lost).await?;
+    let (worker, incarnation) = (life.journal.worker(), life.journal.incarnation());
     let (ended_tx, ended) = oneshot::channel();
-    let slots = settings.slots;
-    let mut way_in = None;
-    let address = Worker::create(|ctx| {
-        let worker = ctx.address();
-        let work = Box::new(move |message, permit| tell(&worker, Taken(message, permit)));
-        let (entrance, gate) = Gate::open(at_most(slots), work);
-        way_in = Some(entrance);
-        let mut worker = Worker {
-            folders: TempFolders::under(&settings.temp_dir),
-            settings,
-            said,
-            state_dir,
-            gate,
-            journal: life.journal,
-            companion: Some(life.companion),
-            child: Some(life.child),
-            held: HashMap::new(),
-            notices: Notices::default(),
-            parked: Vec::new(),
-            doomed: VecDeque::new(),
-            last_n: 0,
-            slots,
-            ticking: false,
-            leaving: None,
-            journal_failed: false,
-            ended: Some(ended_tx),
-        };
-        worker.go_online(life.unsettled, ctx);
-        worker
-    });
+    let (slots, queues) = (settings.slots, settings.queues.clone());
+    let mut ctx = Context::new();
+    let address = ctx.address();
+    let way = way(&address, &life).inspect_err(|_| life.companion.leave())?;
+    let mut actor = Worker {
+        folders: TempFolders::under(&settings.temp_dir),
+        settings,
+        way,
+        state_dir,
+        journal: life.journal,
+        companion: Some(life.companion),
+        child: Some(life.child),
+        held: HashMap::new(),
+        notices: Notices::default(),
+        parked: Vec::new(),
+        doomed: VecDeque::new(),
+        last_n: 0,
+        slots,
+        queues,
+        refusals: BTreeMap::new(),
+        was_up: false,
+        ticking: false,
+        leaving: None,
+        journal_failed: false,
+        ended: Some(ended_tx),
+    };
+    actor.go_online(life.unsettled, &mut ctx);
+    ctx.run(actor);
     // It fails only when the companion was lost already, and then its listener has the sender no more.
     let _ = address_known.send(address.clone());
-    let entrance = way_in.expect("the gate was opened while the actor was made");
-    Ok(RunningWorker { worker: worker_id, incarnation, entrance, told: Outlet::new(address.recipient()), ended })
+    Ok(Begun { worker, incarnation, told: Outlet::new(address.recipient()), ended })
 }
 
 fn at_most(limit: Limit) -> Option<NonZeroU32> {
@@ -182,6 +222,12 @@ fn at_most(limit: Limit) -> Option<NonZeroU32> {
 
 impl Actor for Worker {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(remote) = self.way.remote_settings() {
+            ctx.run_interval(remote.times.heartbeat, Worker::heartbeat);
+        }
+    }
 }
 
 impl Worker {
@@ -190,19 +236,16 @@ impl Worker {
             self.held.insert(report.claim, Held::of_an_earlier_life(report));
         }
         self.last_n = 0;
-        self.said.say(FromWorker::Online(Online {
-            worker: self.journal.worker(),
-            incarnation: self.journal.incarnation(),
-            name: self.settings.name.clone(),
-            standing: Standing {
-                slots: self.slots.into(),
-                queues: self.settings.queues.clone(),
-                ..Standing::default()
-            },
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            understands: envelope::VERSION,
-            unsettled,
-        }));
+        match &mut self.way {
+            Way::InProcess { .. } => self.say_online(),
+            // It says so when there is a connection.
+            Way::Broker(remote) => {
+                if let Limit::AtMost(slots) = self.slots {
+                    remote.seats.resize(slots.get());
+                }
+            }
+            Way::Nobody(_) => {}
+        }
         self.tick_if_needed(ctx);
     }
 
@@ -212,33 +255,20 @@ impl Worker {
             self.parked.push(Parked { task, granted, permit });
             return;
         }
-        let claim = granted.unwrap_or_else(|| {
-            self.last_n += 1;
-            Claim { worker: self.journal.worker(), incarnation: self.journal.incarnation(), n: self.last_n }
-        });
+        let claim = granted.unwrap_or_else(|| self.next_claim());
+        self.last_n = self.last_n.max(claim.n);
         let doomed = self.doomed.iter().position(|doomed| *doomed == claim).map(|at| self.doomed.remove(at));
         let ours = claim.worker == self.journal.worker() && claim.incarnation == self.journal.incarnation();
         if !ours || doomed.is_some() || self.leaving.is_some() {
             // Granted to a life that has ended, told to end before it came, or come too late: nothing started.
-            self.said.say(FromWorker::Released { attempt: task.attempt, claim });
+            self.way.say(FromWorker::Released { attempt: task.attempt, claim });
             return;
         }
-        let held = Held {
-            state: ClaimState::Free,
-            attempt: task.attempt,
-            dispatch: task.dispatch,
-            task: Some(task),
-            permit: Some(permit),
-            orders: None,
-            report: None,
-            reported: None,
-            process: None,
-        };
         if self.held.contains_key(&claim) {
             // A second delivery of what is held already: there is no broker to give it back to.
             return;
         }
-        self.held.insert(claim, held);
+        self.held.insert(claim, Held::new(task, Place::Gate(permit), None));
         self.happened(claim, ClaimEvent::Delivered { granted: granted.is_some() }, ctx);
     }
 
@@ -254,8 +284,10 @@ impl Worker {
         for action in actions {
             self.act(claim, *action, event, ctx);
         }
-        if next == ClaimState::Free {
-            self.held.remove(&claim);
+        if next == ClaimState::Free
+            && let Some(held) = self.held.remove(&claim)
+        {
+            self.vacate(held.place);
         }
         if self.journal_failed {
             self.tick_if_needed(ctx);
@@ -268,32 +300,38 @@ impl Worker {
         let Some(held) = self.held.get_mut(&claim) else { return };
         match action {
             A::AskClaim => {
-                let (attempt, dispatch) = (held.attempt, held.dispatch);
-                self.said.say(FromWorker::Claimed { attempt, dispatch, claim, redelivered: false });
+                let now = Instant::now();
+                held.asked = Some((held.asked.map_or(now, |(first, _)| first), now));
+                let (attempt, dispatch, redelivered) = (held.attempt, held.dispatch, held.was_delivered_before);
+                self.way.say(FromWorker::Claimed { attempt, dispatch, claim, redelivered });
+                self.tick_if_needed(ctx);
             }
             A::Spawn => self.launch(claim, ctx),
             A::Release => {
                 let attempt = held.attempt;
-                self.said.say(FromWorker::Released { attempt, claim });
+                self.way.say(FromWorker::Released { attempt, claim });
             }
             A::JournalStart => {
                 if let Some(process) = held.process {
                     let written = self.journal.start(claim, process);
                     self.journal_written(written);
                 }
+                self.watch_long_task(claim, ctx);
             }
             A::JournalOutcome => {
-                held.permit = None;
                 held.orders = None;
+                held.questions.clear();
+                let place = held.place.take();
                 if let Some(report) = &held.report {
                     let written = self.journal.outcome(report);
                     self.journal_written(written);
                 }
+                self.vacate(place);
             }
             A::SayFinish => {
                 held.reported = Some(Instant::now());
                 if let Some(report) = held.report.clone() {
-                    self.said.say(FromWorker::Finish(report));
+                    self.way.say(FromWorker::Finish(report));
                 }
                 self.tick_if_needed(ctx);
             }
@@ -304,7 +342,7 @@ impl Worker {
             A::Stop => {
                 let why = if event == ClaimEvent::DrainDeadline { StopWhy::Drained } else { StopWhy::Terminated };
                 let grace = self.settings.kill_grace;
-                order(held, SlotOrder::Stop { why, grace });
+                held.order(SlotOrder::Stop { why, grace });
             }
             // The end of an incarnation concerns all claims at once: see `CompanionLost`.
             A::EndIncarnation => {
@@ -312,9 +350,28 @@ impl Worker {
                     companion.leave();
                 }
             }
+            // Nothing to do at once: see `leave_if_done`.
             A::WaitForSettled => {}
-            // In one process there is no broker: no delivery to acknowledge, give back or put aside, no consumer.
-            A::GiveBack | A::Acknowledge | A::DeadLetter | A::ForgetDelivery | A::CancelConsumer | A::TakeNothing => {}
+            A::Acknowledge => {
+                if let Some(parcel) = held.parcel.take() {
+                    parcel.acknowledge();
+                }
+            }
+            // What came while the consumer was cancelled has been given back by its seat; this delivery is acknowledged.
+            A::GiveBack if event == ClaimEvent::LongTask => {}
+            A::GiveBack => {
+                if let Some(parcel) = held.parcel.take() {
+                    parcel.give_back();
+                }
+            }
+            A::ForgetDelivery => held.parcel = None,
+            A::CancelConsumer => {
+                if let (Some(Place::Seat(seat)), Some(remote)) = (&held.place, self.way.remote()) {
+                    remote.seats.cancel(*seat);
+                }
+            }
+            // A seat puts aside what it cannot read, and the intake decides when nothing is taken.
+            A::DeadLetter | A::TakeNothing => {}
             A::Count => tracing::debug!(%claim, ?event, "changes nothing for this claim"),
         }
     }
@@ -360,13 +417,11 @@ impl Worker {
         match held.state {
             ClaimState::Granted => {
                 let why = StopWhy::Terminated;
-                order(
-                    held,
-                    if event == ClaimEvent::DrainBegins { SlotOrder::Withdraw } else { SlotOrder::Stop { why, grace } },
-                );
+                let withdraw = event == ClaimEvent::DrainBegins;
+                held.order(if withdraw { SlotOrder::Withdraw } else { SlotOrder::Stop { why, grace } });
             }
             ClaimState::Running if event == ClaimEvent::Terminate => {
-                order(held, SlotOrder::Stop { why: StopWhy::Terminated, grace });
+                held.order(SlotOrder::Stop { why: StopWhy::Terminated, grace });
             }
             ClaimState::Free | ClaimState::Claiming | ClaimState::Running | ClaimState::Journaled => {
                 self.happened(claim, event, ctx);
@@ -380,16 +435,16 @@ impl Worker {
             ToWorker::Task { task, granted } => {
                 tracing::error!(task = %task.key, "a task came beside the gate and is given back");
                 if let Some(claim) = granted {
-                    self.said.say(FromWorker::Released { attempt: task.attempt, claim });
+                    self.way.say(FromWorker::Released { attempt: task.attempt, claim });
                 }
             }
-            ToWorker::Granted { attempt, claim, epoch: _ } => {
-                if self.held.contains_key(&claim) {
-                    self.happened(claim, ClaimEvent::Granted, ctx);
-                } else {
-                    self.said.say(FromWorker::Released { attempt, claim });
+            ToWorker::Granted { attempt, claim, epoch: _ } => match self.held.get(&claim).map(|held| held.attempt) {
+                Some(asked) if asked == attempt => self.happened(claim, ClaimEvent::Granted, ctx),
+                Some(asked) => {
+                    tracing::error!(%claim, %asked, got = %attempt, "a grant for another attempt is ignored")
                 }
-            }
+                None => self.way.say(FromWorker::Released { attempt, claim }),
+            },
             ToWorker::Refused { claim, why, epoch: _ } => {
                 tracing::info!(%claim, ?why, "claim refused");
                 self.happened(claim, ClaimEvent::Refused, ctx);
@@ -402,7 +457,7 @@ impl Worker {
             ToWorker::Terminate { claim, grace } => {
                 if self.held.contains_key(&claim) {
                     self.end(claim, ClaimEvent::Terminate, grace, ctx);
-                } else {
+                } else if matches!(self.way, Way::InProcess { .. }) {
                     // It may still be in the mailbox, where nobody can look.
                     if self.doomed.len() == MAX_DOOMED {
                         self.doomed.pop_front();
@@ -413,8 +468,14 @@ impl Worker {
             ToWorker::Notify { id, task } => self.notify(id, task, ctx),
             ToWorker::Values { claim, seq, answer } => {
                 let answer = SlotOrder::Answer { seq, answer };
-                match self.held.get(&claim) {
-                    Some(held) => order(held, answer),
+                let may_repeat = self.way.remote().is_some();
+                match self.held.get_mut(&claim) {
+                    // A question that was repeated is answered twice; the slot hears one answer.
+                    Some(held) => {
+                        if held.questions.remove(&seq).is_some() || !may_repeat {
+                            held.order(answer);
+                        }
+                    }
                     None => self.notices.order(claim, answer),
                 }
             }
@@ -427,78 +488,11 @@ impl Worker {
                 }
             }
             ToWorker::Drain { deadline } => self.drain(deadline, ctx),
-            ToWorker::Resize { slots } => {
-                self.slots = Limit::from_zero_unlimited(slots);
-                if self.leaving.is_none() {
-                    self.gate.resize(at_most(self.slots));
-                }
-            }
-            // In one process there is one queue, no lease and nobody who doubts it.
-            ToWorker::Queues { .. } | ToWorker::Welcome { .. } | ToWorker::Probe => {}
+            ToWorker::Resize { slots } => self.resize(Limit::from_zero_unlimited(slots), ctx),
+            ToWorker::Queues { add, remove } => self.listen_on(&add, &remove, ctx),
+            ToWorker::Welcome { epoch, times } => self.welcomed(epoch, &times, ctx),
+            ToWorker::Probe => self.beat(ctx),
         }
-    }
-
-    /// One timer, and only while a report is unsettled.
-    fn tick_if_needed(&mut self, ctx: &mut Context<Self>) {
-        let needed = self.journal_failed || self.held.values().any(|held| held.state == ClaimState::Journaled);
-        if self.ticking || !needed {
-            return;
-        }
-        self.ticking = true;
-        ctx.run_later(JOURNAL_SYNC_AFTER, |worker, ctx| {
-            worker.ticking = false;
-            worker.tick(ctx);
-            worker.tick_if_needed(ctx);
-        });
-    }
-
-    fn tick(&mut self, ctx: &mut Context<Self>) {
-        if self.journal_failed && self.journal.mend().is_ok() {
-            tracing::info!("the worker's journal can be written again");
-            self.journal_failed = false;
-            self.take_parked(ctx);
-        }
-        let now = Instant::now();
-        let age = |held: &Held| held.reported.map_or(Duration::ZERO, |at| now.duration_since(at));
-        if self.held.values().any(|held| age(held) >= JOURNAL_SYNC_AFTER)
-            && let Some(file) = self.journal.to_sync()
-        {
-            actix::spawn(async move {
-                match tokio::task::spawn_blocking(move || file.sync_data()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "cannot sync the worker's journal"),
-                    Err(error) => tracing::error!(%error, "cannot sync the worker's journal"),
-                }
-            });
-        }
-        let again: Vec<Claim> =
-            self.held.iter().filter(|(_, held)| age(held) >= RESEND_AFTER).map(|(claim, _)| *claim).collect();
-        for claim in again {
-            self.happened(claim, ClaimEvent::ResendDue, ctx);
-        }
-    }
-}
-
-impl Held {
-    fn of_an_earlier_life(report: &Report) -> Self {
-        Self {
-            state: ClaimState::Journaled,
-            attempt: report.attempt,
-            dispatch: Dispatch::default(),
-            task: None,
-            permit: None,
-            orders: None,
-            report: Some(report.clone()),
-            reported: Some(Instant::now()),
-            process: None,
-        }
-    }
-}
-
-fn order(held: &Held, order: SlotOrder) {
-    if let Some(orders) = &held.orders {
-        // A slot that has ended needs no order; its news is on the way.
-        let _ = orders.send(order);
     }
 }
 
@@ -531,14 +525,18 @@ impl Handler<FromSlot> for Worker {
                 held.process = Some(process);
                 let attempt = held.attempt;
                 self.happened(claim, ClaimEvent::Spawned, ctx);
-                self.said.say(FromWorker::Started { attempt, claim, pid: process.pid, at });
+                self.way.say(FromWorker::Started { attempt, claim, pid: process.pid, at });
                 if self.leaving.as_ref().is_some_and(|leaving| leaving.past_deadline) {
                     self.happened(claim, ClaimEvent::DrainDeadline, ctx);
                 }
             }
             SlotNews::Asked { seq, question } => {
                 let attempt = held.attempt;
-                self.said.say(FromWorker::Asked { attempt, claim, seq, question });
+                if self.way.remote().is_some() {
+                    held.questions.insert(seq, Open { question: question.clone(), said: Instant::now() });
+                    self.tick_if_needed(ctx);
+                }
+                self.way.say(FromWorker::Asked { attempt, claim, seq, question });
             }
             SlotNews::Withdrawn => self.happened(claim, ClaimEvent::Terminate, ctx),
             SlotNews::Ended { how, report } => {

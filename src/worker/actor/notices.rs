@@ -45,6 +45,14 @@ impl Notices {
         self.running.values().map(|running| running.orders.clone())
     }
 
+    /// What waits for an answer that cannot come any more, starts nothing.
+    pub fn withdraw(&self) {
+        for running in self.running.values() {
+            // A slot that has ended needs no order; its news is on the way.
+            let _ = running.orders.send(SlotOrder::Withdraw);
+        }
+    }
+
     pub fn order(&self, claim: Claim, order: SlotOrder) {
         if let Some(running) = self.running.get(&claim) {
             // A slot that has ended needs no order; its news is on the way.
@@ -103,7 +111,7 @@ impl Worker {
         };
         let message = report.message.filter(|_| !succeeded);
         let notified = Notified { id, worker: self.journal.worker(), succeeded, message, ended_at: report.ended_at };
-        self.said.say(FromWorker::Notified(notified));
+        self.way.say(FromWorker::Notified(notified));
     }
 }
 
@@ -120,7 +128,7 @@ impl Handler<FromNotice> for Worker {
                 }
             }
             SlotNews::Asked { seq, question } => {
-                self.said.say(FromWorker::Asked { attempt: AttemptId(id.0), claim, seq, question });
+                self.way.say(FromWorker::Asked { attempt: AttemptId(id.0), claim, seq, question });
             }
             SlotNews::Withdrawn => {
                 self.notices.running.remove(&claim);

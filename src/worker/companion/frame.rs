@@ -14,6 +14,8 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::worker::boot_time::BootTime;
+
 /// Length of a frame's header in bytes.
 pub const HEADER: usize = 8;
 
@@ -33,6 +35,8 @@ pub enum ToCompanion {
         lock: PathBuf,
         /// Milliseconds between TERM and KILL.
         kill_grace: u64,
+        /// Processes live by a lease: none starts before the first one came, none outlives the last one.
+        leased: bool,
     },
     /// Start a process. With it travel the writing end of its output pipe and, optionally, its standard input.
     Spawn {
@@ -43,10 +47,9 @@ pub enum ToCompanion {
         id: u64,
         signal: Stop,
     },
-    /// Processes may start and live until then (milliseconds of CLOCK_BOOTTIME);
-    /// `None`: for as long as the worker holds its end of the socket.
+    /// Processes may start and live until then. Without effect where there is no lease, and where it has lapsed.
     Lease {
-        until: Option<u64>,
+        until: BootTime,
     },
 }
 
@@ -95,7 +98,7 @@ pub enum FromCompanion {
     Exited { id: u64, end: End, strays: bool },
     /// Nothing is left of the process group.
     Gone { id: u64 },
-    /// The lease ended: every process is being killed, and none will be started.
+    /// The lease ended: every process is being killed, none will be started, and the companion leaves when all are gone.
     LeaseOver,
 }
 

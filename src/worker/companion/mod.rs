@@ -5,6 +5,7 @@
 //!    │                    ├──────── task's process group ── stray
 //!    ╳ kill -9            │
 //!      end of file  ────► TERM all, kill_grace, KILL, also what was orphaned; then frees companion.lock
+//!      end of lease ────► the same, whether or not the worker lives, or is stopped
 //! ```
 //!
 //! It is the same binary under a hidden subcommand, with the socket as standard
@@ -15,6 +16,7 @@
 
 pub mod frame;
 mod keeper;
+mod lease;
 mod port;
 mod proc;
 mod spawner;
@@ -25,7 +27,7 @@ pub use proc::{ProcessId, Stat, all as all_processes, start_time};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -35,11 +37,41 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getpid, set_child_subreaper};
 
 use frame::{FromCompanion, ToCompanion};
+use lease::Lease;
 use port::Port;
 use table::Table;
 
 /// Enough for `Command::spawn` and JSON; only what is touched counts as memory.
 const STACK: usize = 128 * 1024;
+
+/// What a companion is charged with.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    /// The file whose lock says that processes of this worker may live.
+    lock: PathBuf,
+    /// Between TERM and KILL.
+    kill_grace: Duration,
+    leased: bool,
+}
+
+impl Charge {
+    /// To guard the worker's processes for as long as the worker lives.
+    pub fn new(lock: impl Into<PathBuf>, kill_grace: Duration) -> Self {
+        Self { lock: lock.into(), kill_grace, leased: false }
+    }
+
+    /// No process starts before the first [`Companion::lease_until`](super::process::Companion::lease_until), and none
+    /// outlives the last one.
+    pub fn leased(self) -> Self {
+        Self { leased: true, ..self }
+    }
+
+    /// As it is said to the companion.
+    pub fn hello(self) -> ToCompanion {
+        let kill_grace = u64::try_from(self.kill_grace.as_millis()).unwrap_or(u64::MAX);
+        ToCompanion::Hello { lock: self.lock, kill_grace, leased: self.leased }
+    }
+}
 
 /// Runs the companion until its worker's end of the socket closes and nothing of the worker's is left.
 pub fn main() -> ExitCode {
@@ -54,7 +86,7 @@ pub fn main() -> ExitCode {
 
 fn guard() -> io::Result<()> {
     let port = Arc::new(Port::of_standard_input()?);
-    let Some((ToCompanion::Hello { lock, kill_grace }, _)) = port.receive()? else {
+    let Some((ToCompanion::Hello { lock, kill_grace, leased }, _)) = port.receive()? else {
         return Err(io::Error::other("started without a worker (this command is not for people)"));
     };
     // Told so that `ps` and `top` say more than the name of the binary; it is only a name.
@@ -70,17 +102,19 @@ fn guard() -> io::Result<()> {
     // What a task leaves behind becomes a child of ours, where it can be found.
     set_child_subreaper(Some(getpid()))?;
 
-    let table = Arc::new(Table::new(Duration::from_millis(kill_grace)));
+    let lease = if leased { Lease::Awaited } else { Lease::Open };
+    let table = Arc::new(Table::new(Duration::from_millis(kill_grace), lease));
     start("reaper", &table, &port, spawner::reap)?;
-    start("keeper", &table, &port, keeper::keep)?;
-    // Parallel spawns near the core count beat many (DESIGN §7); this thread is one of them.
+    // Parallel spawns near the core count beat many (DESIGN §7).
     let spawners = thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
-    for _ in 1..spawners {
+    for _ in 0..spawners {
         start("spawner", &table, &port, spawner::serve)?;
     }
     port.send(&FromCompanion::Ready { pid: std::process::id() });
-    spawner::serve(&table, &port);
-    keeper::end_everything(&table);
+    // This thread spawns nothing, so that no program which is slow to start can keep it from killing.
+    let (_, since) = keeper::keep(&table, &port);
+    port.stop_receiving();
+    keeper::end_everything(&table, &port, since);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recv, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Shutdown, recv, recvmsg, shutdown};
 
 use super::frame::{self, FromCompanion, HEADER, MAX_DESCRIPTORS, ToCompanion};
 
@@ -91,6 +91,12 @@ impl Port {
         let mut backlog = self.backlog();
         self.send_what_goes(&mut backlog);
         backlog.is_empty()
+    }
+
+    /// Takes nothing more from the worker: who waits for a frame is told that there is none.
+    pub fn stop_receiving(&self) {
+        // It fails only when the worker is gone, which is the same to those who wait.
+        let _ = shutdown(&self.socket, Shutdown::Read);
     }
 
     fn send_what_goes(&self, backlog: &mut VecDeque<Vec<u8>>) {

@@ -13,10 +13,14 @@ use rustix::process::{Pid, WaitOptions, wait};
 use super::frame::{Base, End, FromCompanion, SpawnSpec, ToCompanion};
 use super::port::Port;
 use super::proc;
-use super::table::{Ended, Lease, Table};
+use super::table::{Ended, Table};
+use crate::worker::boot_time::BootTime;
 
 /// How long to wait before each new try when the machine has no room for a process at this moment.
 const TRY_AGAIN: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(150), Duration::from_millis(400)];
+
+/// Why nothing starts.
+const NO_LEASE: &str = "the worker's lease is over, or has not begun";
 
 /// Takes frames until the worker is gone. Several threads do this side by side.
 pub fn serve(table: &Table, port: &Port) {
@@ -34,21 +38,20 @@ pub fn serve(table: &Table, port: &Port) {
             (ToCompanion::Signal { id, signal }, _) => table.lock().signal(id, signal),
             (ToCompanion::Lease { until }, _) => {
                 let mut inner = table.lock();
-                // A lapsed lease is never renewed (W4).
-                if inner.lease != Lease::Over {
-                    inner.lease = until.map_or(Lease::Open, Lease::Until);
-                }
+                inner.lease = inner.lease.renewed(until, BootTime::now());
+                drop(inner);
                 table.for_keeper.notify_one();
             }
             (ToCompanion::Hello { .. }, _) => {}
         }
     }
     table.lock().closing = true;
+    table.for_keeper.notify_one();
 }
 
 fn start(table: &Table, port: &Port, id: u64, spec: &SpawnSpec, descriptors: Vec<OwnedFd>) {
-    let Some(birth) = table.lock().begin() else {
-        say(table, port, &FromCompanion::SpawnFailed { id, why: "the worker's lease is over".to_owned() });
+    let Some(birth) = table.lock().begin(BootTime::now()) else {
+        say(table, port, &FromCompanion::SpawnFailed { id, why: NO_LEASE.to_owned() });
         return;
     };
     match spawn(table, spec, descriptors) {
@@ -90,8 +93,11 @@ fn spawn(table: &Table, spec: &SpawnSpec, descriptors: Vec<OwnedFd>) -> Result<P
             Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE)
         );
         match tries.next() {
-            Some(pause) if passing && !table.lock().closing => thread::sleep(pause),
+            Some(pause) if passing => thread::sleep(pause),
             Some(_) | None => return Err(sentence(spec, &error)),
+        }
+        if !table.lock().may_start(BootTime::now()) {
+            return Err(NO_LEASE.to_owned());
         }
     }
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use super::frame::{End, Stop};
+use super::lease::Lease;
+use crate::worker::boot_time::BootTime;
 
 pub struct Table {
     pub kill_grace: Duration,
@@ -48,18 +50,6 @@ pub struct Strays {
     pub told: bool,
 }
 
-/// Until when processes may live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lease {
-    /// As long as the socket is open.
-    #[default]
-    Open,
-    /// Milliseconds of CLOCK_BOOTTIME.
-    Until(u64),
-    /// It has lapsed; nothing starts any more.
-    Over,
-}
-
 /// A spawn under way.
 pub struct Birth(u64);
 
@@ -71,8 +61,9 @@ pub struct Ended {
 }
 
 impl Table {
-    pub fn new(kill_grace: Duration) -> Self {
-        Self { kill_grace, inner: Mutex::default(), for_keeper: Condvar::new(), for_reaper: Condvar::new() }
+    pub fn new(kill_grace: Duration, lease: Lease) -> Self {
+        let inner = Mutex::new(Inner { lease, ..Inner::default() });
+        Self { kill_grace, inner, for_keeper: Condvar::new(), for_reaper: Condvar::new() }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -81,9 +72,14 @@ impl Table {
 }
 
 impl Inner {
-    /// Before a spawn; `None` when nothing may start any more.
-    pub fn begin(&mut self) -> Option<Birth> {
-        if self.closing || self.lease == Lease::Over {
+    /// Whether a process may start at this moment.
+    pub fn may_start(&self, now: BootTime) -> bool {
+        !self.closing && self.lease.may_start(now)
+    }
+
+    /// Before a spawn; `None` when nothing may start.
+    pub fn begin(&mut self, now: BootTime) -> Option<Birth> {
+        if !self.may_start(now) {
             return None;
         }
         self.begun += 1;
@@ -105,6 +101,10 @@ impl Inner {
         self.forget_early();
         self.alive.insert(id, pid);
         self.by_pid.insert(pid.as_raw_nonzero().get(), id);
+        if self.closing || matches!(self.lease, Lease::Over(_)) {
+            // The others were told while this one was being started.
+            let _ = kill_process_group(pid, signal(Stop::Term));
+        }
         early.and_then(|(end, _)| self.ended(pid, end))
     }
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn an_end_that_is_seen_before_the_birth_is_not_lost() {
         let mut table = Inner::default();
-        let birth = table.begin().expect("open");
+        let birth = table.begin(BootTime::now()).expect("open");
         assert!(table.ended(pid(1), End::Code(3)).is_none());
         let ended = table.born(birth, 10, pid(1)).expect("it has ended already");
         assert_eq!((ended.id, ended.end, ended.strays), (10, End::Code(3), false));
@@ -185,9 +185,9 @@ mod tests {
     #[test]
     fn the_end_of_a_stray_is_not_taken_for_that_of_a_later_process_with_its_pid() {
         let mut table = Inner::default();
-        let first = table.begin().expect("open");
+        let first = table.begin(BootTime::now()).expect("open");
         assert!(table.ended(pid(1), End::Code(1)).is_none(), "an orphan, while a spawn is under way");
-        let later = table.begin().expect("open");
+        let later = table.begin(BootTime::now()).expect("open");
         assert!(table.born(later, 11, pid(1)).is_none(), "that end was before this spawn began");
         assert!(table.born(first, 12, pid(2)).is_none());
         assert!(table.early.is_empty());
@@ -196,9 +196,12 @@ mod tests {
 
     #[test]
     fn nothing_starts_when_the_lease_is_over_or_the_worker_gone() {
-        let mut table = Inner { lease: Lease::Over, ..Inner::default() };
-        assert!(table.begin().is_none());
+        let until = BootTime::now();
+        let mut table = Inner { lease: Lease::Until(until), ..Inner::default() };
+        assert!(table.begin(until).is_none(), "whether or not the keeper has seen it");
+        table = Inner { lease: Lease::Awaited, ..Inner::default() };
+        assert!(table.begin(until).is_none(), "before the first lease");
         table = Inner { closing: true, ..Inner::default() };
-        assert!(table.begin().is_none());
+        assert!(table.begin(until).is_none());
     }
 }

@@ -41,7 +41,7 @@ pub fn prepare(
         }
     };
 
-    let (args, shown) = if names_a_file(&bash.command) {
+    let (args, shown) = if names_a_file(&bash.command) && !templates.is_verbatim("bash_command") {
         let (found, source) = template_file(&bash.command, &task.run, &settings.dags_folder)?;
         let script = templates.render(&found.display().to_string(), &source)?;
         let path = write_script(&cwd, &script).map_err(|error| {

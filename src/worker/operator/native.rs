@@ -22,7 +22,7 @@ pub fn prepare(
     settings: &WorkerSettings,
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
-    let read = read_files(native.clone(), task, settings)?;
+    let read = read_files(native.clone(), task, settings, templates)?;
     let native = templates.render_native(&read)?;
     let shown = shown(&native);
     let run = &task.run;
@@ -53,13 +53,18 @@ pub fn prepare(
 }
 
 /// A statement that ends in `.sql` and a text that ends in `.html` name a file, as in Airflow.
-fn read_files(native: Native, task: &TaskMessage, settings: &WorkerSettings) -> Result<Native, Unstartable> {
+fn read_files(
+    native: Native,
+    task: &TaskMessage,
+    settings: &WorkerSettings,
+    templates: &Templates<'_>,
+) -> Result<Native, Unstartable> {
     let read = |text: String, ending: &str| match text.ends_with(ending) {
         true => template_file(&text, &task.run, &settings.dags_folder).map(|(_, source)| source),
         false => Ok(text),
     };
     Ok(match native {
-        Native::Sql(mut sql) => {
+        Native::Sql(mut sql) if !templates.is_verbatim("sql") => {
             sql.sql = match sql.sql {
                 Texts::One(text) => Texts::One(read(text, ".sql")?),
                 Texts::Many(texts) => {
@@ -68,11 +73,11 @@ fn read_files(native: Native, task: &TaskMessage, settings: &WorkerSettings) -> 
             };
             Native::Sql(sql)
         }
-        Native::Email(mut email) => {
+        Native::Email(mut email) if !templates.is_verbatim("html_content") => {
             email.html_content = read(email.html_content, ".html")?;
             Native::Email(email)
         }
-        Native::Http(_) | Native::TriggerDagRun(_) | Native::Sensor(_) => native,
+        Native::Sql(_) | Native::Email(_) | Native::Http(_) | Native::TriggerDagRun(_) | Native::Sensor(_) => native,
     })
 }
 

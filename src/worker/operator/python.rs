@@ -10,6 +10,7 @@ use crate::domain::time::Time;
 use crate::protocol::task_channel::{Start, ToTask};
 use crate::protocol::work::TaskMessage;
 use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::dag_file;
 use crate::worker::render::{Templates, log_url};
 use crate::worker::settings::WorkerSettings;
 
@@ -21,6 +22,7 @@ pub fn prepare(
     settings: &WorkerSettings,
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
+    dag_file::check(&task.run, &settings.dags_folder)?;
     let (name, rest) = settings
         .python
         .command
@@ -41,11 +43,11 @@ pub fn prepare(
     let start = Start {
         code: python.code.clone(),
         decides: python.decides,
-        args: python.args.iter().map(|arg| templates.render_value("args", arg)).collect::<Result<_, _>>()?,
+        args: python.args.iter().map(|arg| templates.render_value("op_args", arg)).collect::<Result<_, _>>()?,
         kwargs: python
             .kwargs
             .iter()
-            .map(|(name, arg)| Ok((name.clone(), templates.render_value(&format!("kwargs[{name:?}]"), arg)?)))
+            .map(|(name, arg)| Ok((name.clone(), templates.render_value(&format!("op_kwargs[{name:?}]"), arg)?)))
             .collect::<Result<_, Unstartable>>()?,
         dag_id: task.key.dag.to_string(),
         task_id: task.key.task.to_string(),

@@ -126,7 +126,7 @@ fn a_backfill_in_the_way_of_airflow_2_waits_and_tells_how_it_ended() {
 
     let again = home.run(&dates);
     assert_eq!((again.code, again.out.trim()), (Some(0), "[]"), "{}", again.talk);
-    assert!(again.talk.contains("4 dates had a run before"), "{}", again.talk);
+    assert!(again.talk.contains("4 of the dates had a run before"), "{}", again.talk);
 
     home.write("past.yaml", &PAST.replace("!= 2026-01-02", "!= nothing"));
     let mended = || home.out(&["tasks", "render", "past", "second", "2025-12-31"]).contains("!= nothing");
@@ -140,4 +140,12 @@ fn a_backfill_in_the_way_of_airflow_2_waits_and_tells_how_it_ended() {
     assert_eq!(column(&rows, "success"), ["1", "0", "3"], "the run that was mended belongs to the last one");
     let manual = home.json(&["dags", "list-runs", "past", "--no-backfill"]);
     assert_eq!(manual, json!([]));
+}
+
+#[test]
+fn a_backfill_of_no_run_at_once_is_refused_in_plain_words() {
+    let home = Home::new();
+    let range = ["backfill", "create", "--dag-id", "january", "--from-date", "2020-01-01", "--to-date", "2020-01-02"];
+    let talk = home.failure(2, &[&range[..], &["--max-active-runs", "0"]].concat());
+    assert!(talk.contains("0 is not in 1.."), "{talk}");
 }

@@ -102,3 +102,12 @@ fn a_connection_is_tested_against_what_is_really_there() {
     home.out(&["connections", "add", "text", "--conn-uri", &format!("sqlite://{}", other.display())]);
     assert!(home.failure(1, &["connections", "test", "text"]).contains("is not an SQLite database"));
 }
+
+#[test]
+fn a_connection_that_says_nothing_hears_of_all_three_ways() {
+    let home = Home::new();
+    let talk = home.failure(2, &["connections", "add", "c"]);
+    assert!(talk.contains("--conn-uri <URI>|--conn-json <JSON>|--conn-type"), "{talk}");
+    home.failure(2, &["connections", "add", "c", "--conn-uri", "http://h", "--conn-type", "http"]);
+    home.out(&["connections", "add", "c", "--conn-type", "http", "--conn-host", "h"]);
+}

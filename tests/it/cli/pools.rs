@@ -36,4 +36,9 @@ fn pools_travel_through_a_file_and_a_mistake_in_it_changes_nothing() {
     std::fs::write(&file, "{\"a\": {\"slots\": 1}, \"b\": {\"slot\": 1}}").expect("a file");
     assert!(home.failure(1, &["pools", "import", name]).contains("pool b: unknown field `slot`"));
     assert!(home.failure(1, &["pools", "get", "a"]).contains("does not exist"));
+    std::fs::write(&file, "{\"a\": {\"slots\": \"many\"}}").expect("a file");
+    assert!(
+        home.failure(1, &["pools", "import", name])
+            .contains("pool a: invalid type: string \"many\", expected a whole number")
+    );
 }

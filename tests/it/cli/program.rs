@@ -8,6 +8,8 @@ use super::Home;
 const COMMANDS: &[&str] = &[
     "standalone",
     "scheduler",
+    "dag-processor",
+    "triggerer",
     "version",
     "info",
     "cheat-sheet",
@@ -36,6 +38,8 @@ const COMMANDS: &[&str] = &[
     "dags next-execution",
     "dags schema",
     "dags backfill",
+    "dags clear",
+    "dags reserialize",
     "dags delete",
     "dags report",
     "dags list-jobs",

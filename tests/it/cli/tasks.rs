@@ -107,3 +107,60 @@ Trigger Rule: Task's trigger rule 'all_success' is not met: say none.
     let talk = home.failure(1, &["tasks", "failed-deps", "on_demand", "fail_if_askd", "evening"]);
     assert!(talk.contains("did you mean `fail_if_asked`?"), "{talk}");
 }
+
+const MAPPED: &str = "\
+dag_id: mapped
+schedule: null
+tasks:
+  words: {bash: 'echo one'}
+  greet:
+    bash: 'echo \"{{ mapped.word }} number {{ ti.map_index }} of {{ expanded_ti_count }}\"'
+    expand: {word: [hello, good day]}
+  fed: {bash: 'echo {{ mapped.word }}', expand: {word: {xcom: words}}}
+";
+
+const MAPPED_IN_PYTHON: &str = "\
+from airflow.sdk import DAG, task
+
+@task
+def tell(word, other):
+    print(f'{word} and {other}')
+
+with DAG('told', schedule=None):
+    tell.partial(other='{{ ds }}').expand(word=['a', 'b', 'c'])
+";
+
+#[test]
+fn one_instance_of_a_mapped_task_is_rendered_and_tried() {
+    let home = Home::new();
+    home.write("mapped.yaml", MAPPED);
+    home.write("told.py", MAPPED_IN_PYTHON);
+    let shown = home.out(&["tasks", "render", "mapped", "greet", "2026-01-31", "--map-index", "1"]);
+    assert!(shown.contains("echo \"good day number 1 of 2\""), "{shown}");
+    let shown = home.out(&["tasks", "render", "told", "tell", "2026-01-31", "--map-index", "2"]);
+    assert!(shown.contains("# property: word") && shown.contains("\nc\n") && shown.contains("2026-01-31"), "{shown}");
+    let said = home.run(&["tasks", "test", "mapped", "greet", "2026-01-31", "--map-index", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.talk);
+    assert!(said.out.contains("good day number 1 of 2") && !said.out.contains("hello"), "{}", said.out);
+    let said = home.run(&["tasks", "test", "told", "tell", "2026-01-31", "--map-index", "2"]);
+    assert_eq!(said.code, Some(0), "{}", said.talk);
+    assert!(said.out.contains("c and 2026-01-31"), "{}", said.out);
+}
+
+#[test]
+fn an_instance_that_is_not_there_is_said_to_be_so() {
+    let home = Home::new();
+    home.write("mapped.yaml", MAPPED);
+    for (code, words, expected) in [
+        (2, &["test", "mapped", "greet"][..], "task `greet` is mapped: say which instance, with --map-index"),
+        (2, &["test", "mapped", "words", "--map-index", "0"], "task `words` is not mapped: leave out --map-index"),
+        (1, &["test", "mapped", "greet", "--map-index", "2"], "its instances are 0 to 1"),
+        (1, &["test", "mapped", "fed", "--map-index", "0"], "expanded over what `words` leaves"),
+        (1, &["render", "mapped", "greet", "2026-01-31", "--map-index", "7"], "has no instance 7"),
+        (1, &["render", "mapped", "words", "2026-01-31", "--map-index", "0"], "is not mapped"),
+        (1, &["render", "mapped", "fed", "2026-01-31", "--map-index", "0"], "it left nothing in this run"),
+    ] {
+        let talk = home.failure(code, &[&["tasks"], words].concat());
+        assert!(talk.contains(expected), "{words:?}: {talk}");
+    }
+}

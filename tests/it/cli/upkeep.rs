@@ -87,6 +87,45 @@ fn a_health_check_finds_the_scheduler_or_fails() {
 }
 
 #[test]
+fn whole_runs_are_cleared_after_a_question() {
+    let home = Home::new();
+    let _node = Node::start(&home);
+    home.out(&["dags", "unpause", "on_demand"]);
+    let ended = |run: &str, state: &str| home.out(&["dags", "state", "on_demand", run]).starts_with(state);
+    home.out(&["dags", "trigger", "on_demand", "-r", "good", "-l", "2026-01-01"]);
+    home.out(&["dags", "trigger", "on_demand", "-r", "bad", "-l", "2026-01-02", "-c", r#"{"word": "bad"}"#]);
+    until("both end", || ended("good", "success") && ended("bad", "failed"));
+    let asked = home.run(&["dags", "clear", "on_demand", "--run-id", "good"]);
+    assert!(asked.code == Some(1) && asked.talk.contains("clear these 2 task instances"), "{}", asked.talk);
+    let talk = home.failure(1, &["dags", "clear", "on_demand", "--run-id", "goood", "-y"]);
+    assert!(talk.contains("did you mean `good`?"), "{talk}");
+    home.failure(2, &["dags", "clear", "on_demand", "--run-id", "good", "-s", "2026-01-01"]);
+    let touched = |words: &[&str]| -> Vec<String> {
+        let rows = home.json(&[&["dags", "clear", "on_demand", "-y"], words].concat());
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let name = |row: &Value| format!("{}.{}", text(&row["run_id"]), text(&row["task_id"]));
+        rows.as_array().expect("rows").iter().map(name).collect()
+    };
+    assert_eq!(touched(&["--only-failed"]), ["bad.fail_if_asked"]);
+    until("it fails again", || ended("bad", "failed"));
+    assert_eq!(touched(&["-s", "2026-01-01", "-e", "2026-01-01"]), ["good.say", "good.fail_if_asked"]);
+    until("it succeeds again", || ended("good", "success"));
+    assert_eq!(touched(&["--run-id", "2026-01-02"]).len(), 2);
+    until("it fails again", || ended("bad", "failed"));
+}
+
+#[test]
+fn reserializing_says_how_the_dags_stand() {
+    let home = Home::new();
+    home.write("broken.yaml", "tasks: [");
+    let said = home.run(&["dags", "reserialize"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    assert!(said.talk.contains("3 DAGs are as their files have them now"), "{}", said.talk);
+    assert!(said.talk.contains("`updraft dags list-import-errors`"), "{}", said.talk);
+    home.failure(2, &["dags", "reserialize", "--clear-only"]);
+}
+
+#[test]
 fn cleaning_takes_what_ended_long_ago_and_nothing_else() {
     let home = Home::new();
     {
@@ -114,6 +153,8 @@ fn cleaning_takes_what_ended_long_ago_and_nothing_else() {
         .iter()
         .map(|row| (row["table"].as_str().expect("text"), row["rows"].as_str().expect("text")))
         .collect();
+    let tables: Vec<&str> = rows.iter().map(|(table, _)| *table).collect();
+    assert_eq!(tables, ["dag_run", "task_instance", "task_instance_history", "xcom"], "each with what hangs on it");
     assert_eq!(rows[..3], [("dag_run", "3"), ("task_instance", "6"), ("task_instance_history", "6")]);
     let xcoms = home.run(&[&clean[..], &["-t", "xcom", "--skip-archive", "-y"]].concat());
     assert_eq!(xcoms.code, Some(0), "{}", xcoms.talk);

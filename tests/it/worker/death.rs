@@ -7,6 +7,8 @@ use std::time::Duration;
 use updraft::domain::attempt::Outcome;
 use updraft::domain::operator::Operator;
 use updraft::protocol::work::{FromWorker, ToWorker};
+use updraft::worker::BootTime;
+use updraft::worker::companion::Charge;
 use updraft::worker::companion::frame::{Base, End, FromCompanion, SpawnSpec};
 use updraft::worker::process::Companion;
 
@@ -120,46 +122,50 @@ async fn a_companion_that_dies_fences_its_tasks_and_a_new_life_begins() {
     assert_eq!(world.run_bash("true").await.outcome, Outcome::Success);
 }
 
-/// Milliseconds of the clock by which leases are counted.
-fn boot_clock() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).expect("after the boot")
-}
-
-#[actix::test]
-async fn a_lease_that_lapses_ends_every_task_and_is_never_renewed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let lock = folder.path().join("companion.lock");
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_updraft"));
-    let started = Companion::start(program, &lock, Duration::from_millis(200), || {}).await;
-    let (companion, mut child) = started.expect("a companion");
-    let ready = folder.path().join("ready");
-    let spec = SpawnSpec {
+fn deaf(ready: &std::path::Path, cwd: &std::path::Path) -> SpawnSpec {
+    SpawnSpec {
         program: "/bin/sh".into(),
         args: vec![
             "-c".to_owned(),
             format!("trap '' TERM; echo $$ > {}; while :; do sleep 0.01; done", ready.display()),
         ],
-        cwd: folder.path().to_owned(),
+        cwd: cwd.to_owned(),
         base: Base::Inherit,
         env: std::collections::BTreeMap::new(),
-    };
-    let output = || std::os::fd::OwnedFd::from(std::fs::File::create("/dev/null").expect("Linux"));
-    let mut process = companion.spawn(spec.clone(), output(), None).expect("asked");
+    }
+}
+
+fn nowhere() -> std::os::fd::OwnedFd {
+    std::fs::File::create("/dev/null").expect("Linux").into()
+}
+
+#[actix::test]
+async fn a_lease_that_lapses_ends_every_task_and_is_never_renewed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let charge = Charge::new(folder.path().join("companion.lock"), Duration::from_millis(200)).leased();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_updraft"));
+    let (lost, told) = tokio::sync::oneshot::channel();
+    let started = Companion::start(program, charge, || lost.send(()).expect("the test waits")).await;
+    let (companion, mut child) = started.expect("a companion");
+    let ready = folder.path().join("ready");
+    let spec = deaf(&ready, folder.path());
+    let mut early = companion.spawn(spec.clone(), nowhere(), None).expect("asked");
+    let Some(FromCompanion::SpawnFailed { why, .. }) = early.news().await else { panic!("nothing starts") };
+    assert_eq!(why, "the worker's lease is over, or has not begun");
+
+    let until = BootTime::now() + Duration::from_secs(2);
+    companion.lease_until(BootTime::now() + Duration::from_millis(100));
+    companion.lease_until(until);
+    let mut process = companion.spawn(spec.clone(), nowhere(), None).expect("asked");
     assert!(matches!(process.news().await, Some(FromCompanion::Spawned { .. })));
     let pid = number_in(&ready).await;
-
-    companion.lease(Some(boot_clock() + 100)).expect("said");
     assert_eq!(process.news().await, Some(FromCompanion::LeaseOver));
+    assert!(BootTime::now() >= until, "the later of two leases counts");
+    companion.lease_until(BootTime::now() + Duration::from_secs(60));
     let Some(FromCompanion::Exited { end, .. }) = process.news().await else { panic!("it ends") };
     assert_eq!(end, End::Signal(9), "TERM was not enough");
     eventually("it is gone", || !runs(pid)).await;
-
-    companion.lease(Some(boot_clock() + 60_000)).expect("said");
-    let mut late = companion.spawn(spec, output(), None).expect("asked");
-    let Some(FromCompanion::SpawnFailed { why, .. }) = late.news().await else { panic!("nothing starts") };
-    assert_eq!(why, "the worker's lease is over");
-    companion.leave();
+    told.await.expect("the incarnation's companion leaves by itself");
     assert!(child.wait().expect("reaped").success());
 }
 

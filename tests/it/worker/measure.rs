@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use updraft::protocol::work::FromWorker;
+use updraft::worker::companion::Charge;
 use updraft::worker::companion::frame::{Base, FromCompanion, SpawnSpec};
 use updraft::worker::process::Companion;
 
@@ -84,9 +85,8 @@ async fn two_hundred_parallel_bash_tasks_against_the_bare_rate() {
 async fn the_companion_alone_against_the_bare_latency() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_updraft"));
-    let lock = folder.path().join("companion.lock");
-    let (companion, _child) =
-        Companion::start(program, &lock, Duration::from_secs(5), || {}).await.expect("a companion");
+    let charge = Charge::new(folder.path().join("companion.lock"), Duration::from_secs(5));
+    let (companion, _child) = Companion::start(program, charge, || {}).await.expect("a companion");
     let spec = SpawnSpec {
         program: "/usr/bin/bash".into(),
         args: vec!["-c".to_owned(), "true".to_owned()],

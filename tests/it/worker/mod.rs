@@ -4,4 +4,4 @@ mod death;
 mod executor;
 mod life;
 mod measure;
-mod world;
+pub mod world;

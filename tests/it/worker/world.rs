@@ -230,6 +230,7 @@ pub fn message(n: i64, operator: Operator) -> TaskMessage {
             xcom_of_any_task: false,
             native_templates: false,
             file: "d.yaml".to_owned(),
+            file_hash: None,
             template_searchpath: Vec::new(),
             asset_events: Vec::new(),
         },

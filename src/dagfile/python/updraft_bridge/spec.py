@@ -99,6 +99,7 @@ def task_spec(task, path, folder):
         "owner": str(task.owner) if "owner" in task._given and task.owner else None,
         "do_xcom_push": None if task.do_xcom_push else False,
         "doc_md": task.doc_md or task.doc,
+        "map_index_template": task.map_index_template,
         "params": params(task.params, "params of task `%s`" % task.task_id),
         "outlets": links(task, "outlets"),
         "inlets": links(task, "inlets"),
@@ -163,12 +164,16 @@ def deadlines(dag, path, folder):
             notes.warn("a deadline of DAG `%s` has no effect: %s" % (dag.dag_id, why), place=(dag.file, dag.line))
             continue
         target = alert.callback.callback_callable
+        try:
+            native = callbacks.native_spec_of_deadline(alert.callback)
+        except (TypeError, ValueError, OSError) as error:
+            raise type(error)("the callback of a deadline of DAG `%s`: %s" % (dag.dag_id, error)) from error
         name = target if isinstance(target, str) else callbacks.name_of(target)
         written.append(given({
             "name": alert.name,
             "reference": reference,
             "interval": alert.interval.total_seconds(),
-            "callback": [function_spec(name, place, alert.callback.kwargs, path, folder)],
+            "callback": [native or function_spec(name, place, alert.callback.kwargs, path, folder)],
         }))
     return written
 

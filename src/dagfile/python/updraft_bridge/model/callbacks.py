@@ -99,6 +99,15 @@ def send_smtp_notification(*args, **kwargs):
     return SmtpNotifier(*args, **kwargs)
 
 
+def native_spec_of_deadline(callback):
+    """The same of a deadline's callback: a notifier is named by its class or its path, and made of the arguments beside it."""
+    target = callback.callback_callable
+    is_path = isinstance(target, str) and target.startswith("airflow.") and target.rpartition(".")[2] == "SmtpNotifier"
+    if target is SmtpNotifier or is_path:
+        return SmtpNotifier(**callback.kwargs).native_spec()
+    return native_spec(target)
+
+
 def native_spec(callback):
     """The callback in a DAG as written, if it is one that needs no Python."""
     is_own = type(callback) is SmtpNotifier
@@ -196,6 +205,11 @@ def call(function, context, kwargs):
         for name, value in kwargs.items():
             setattr(function, name, value)
         value = function(context)
+    elif isinstance(function, type) and issubclass(function, BaseNotifier):
+        # A deadline names the class of its notifier, and what that is made of.
+        notifier = function(**kwargs)
+        notifier.context = context
+        value = notifier.async_notify(context)
     elif kwargs or context.get("deadline") is not None:
         value = function(**with_context(function, kwargs, context))
     else:

@@ -46,6 +46,7 @@ ARGUMENTS = {
     "max_active_tis_per_dag": None,
     "max_active_tis_per_dagrun": None,
     "task_display_name": None,
+    "map_index_template": None,
     "inlets": None,
     "outlets": None,
     "email": None,
@@ -62,7 +63,7 @@ ARGUMENTS = {
 SILENT = {
     "provide_context", "resources", "run_as_user", "task_group",
     "executor", "executor_config", "ui_color", "ui_fgcolor", "auto_register", "logger_name",
-    "allow_nested_operators", "map_index_template", "default_args", "dag", "subdag", "sla", "start_trigger_args",
+    "allow_nested_operators", "default_args", "dag", "subdag", "sla", "start_trigger_args",
     "start_from_trigger", "run_as_owner", "has_retry_policy",
 }
 
