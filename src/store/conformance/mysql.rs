@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,12 +67,17 @@ async fn steps_that_were_cut_off_are_taken_up_by_several_at_once() {
 
 #[tokio::test]
 async fn one_commit_may_hold_more_than_the_server_takes_in_one_statement() {
-    let Some(bed) = Bed::mysql().await else { return };
+    let Some(mut bed) = Bed::mysql().await else { return };
+    // Without optimisation so much takes its time, which this story is not about.
+    bed.options.txn_timeout = Duration::from_secs(60);
+    let store = bed.another().await;
+    let mut writer = store.writer();
+    let epoch = writer.take_leadership("host:1").await.expect("a leadership");
     let megabyte = "x".repeat(1 << 20);
-    let rows: Vec<_> = (0..40).map(|n| xcom(1, "t", &format!("k{n:02}"), megabyte.clone().into())).collect();
-    bed.write(rows.iter().cloned().map(Write::XCom).collect()).await;
+    let rows = (0..20).map(|n| Write::XCom(xcom(1, "t", &format!("k{n:02}"), megabyte.clone().into())));
+    writer.commit(epoch, rows.collect()).await.expect("a commit");
     let length = "SELECT CAST(SUM(LENGTH(value)) AS CHAR) FROM xcom";
-    assert_eq!(column(&bed, length).await, [(40 * ((1 << 20) + 2)).to_string()]);
+    assert_eq!(column(&bed, length).await, [(20 * ((1 << 20) + 2)).to_string()]);
 }
 
 #[tokio::test]
