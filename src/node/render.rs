@@ -259,6 +259,8 @@ async fn surroundings(store: &Store, settings: &Settings, run: &RunRow) -> Resul
         xcom_of_any_task: settings.core.era == Era::Airflow2,
         previous_success: before.as_ref().map(success_of),
         asset_events,
+        // Nothing runs here that could be another version's.
+        file_hash: None,
     })
 }
 
