@@ -228,12 +228,26 @@ impl Server {
         }
         for (n, (name, value)) in self.options.iter().enumerate() {
             url.push(if n == 0 { '?' } else { '&' });
-            // asyncpg says `ssl` where libpq and sqlx say `sslmode`.
-            let name = if scheme.starts_with("postgres") && name == "ssl" { "sslmode" } else { name };
+            let name = spelt_for_sqlx(scheme, name);
             let value = if name.to_lowercase().contains("pass") { show(&Secret::new(value)) } else { encode(value) };
             url.push_str(&format!("{}={value}", encode(name)));
         }
         url
+    }
+}
+
+/// Options that a driver of Python spells otherwise.
+fn spelt_for_sqlx<'a>(scheme: &str, name: &'a str) -> &'a str {
+    match (scheme, name) {
+        // asyncpg, where libpq and sqlx say `sslmode`.
+        ("postgres" | "postgresql", "ssl") => "sslmode",
+        // mysqlclient and PyMySQL.
+        ("mysql", "unix_socket") => "socket",
+        ("mysql", "ssl_mode") => "ssl-mode",
+        ("mysql", "ssl_ca") => "ssl-ca",
+        ("mysql", "ssl_cert") => "ssl-cert",
+        ("mysql", "ssl_key") => "ssl-key",
+        _ => name,
     }
 }
 
@@ -284,6 +298,11 @@ mod tests {
             ("postgresql:///db?host=/run/postgresql", "postgres://localhost/db?host=%2Frun%2Fpostgresql"),
             ("mysql+mysqldb://u:p@h:3306/db?charset=utf8mb4", "mysql://u:p@h:3306/db?charset=utf8mb4"),
             ("mariadb+pymysql://h/db", "mysql://h/db"),
+            ("mysql+pymysql://u@h/db?ssl_ca=/ca.pem", "mysql://u@h/db?ssl-ca=%2Fca.pem"),
+            (
+                "mysql:///db?unix_socket=/run/mysqld/mysqld.sock",
+                "mysql://localhost/db?socket=%2Frun%2Fmysqld%2Fmysqld.sock",
+            ),
         ] {
             let url = DatabaseUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(url.below(Path::new("/home")).sqlx_url().reveal(), sqlx, "{text}");

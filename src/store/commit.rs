@@ -28,7 +28,8 @@ use super::entity::{
     asset, asset_event, asset_queue, attempt, backfill, command, dag, dag_run, dag_version, deadline, import_error,
     leader, notification, pool, task_instance, worker, xcom,
 };
-use super::error::{CommitError, Refused, StoreError};
+use super::error::{CommitError, Refused, StoreError, is_refused_null};
+use super::mysql;
 use super::open::Store;
 use super::upsert::{Existing, Statements};
 use super::write::{AttemptRow, PoolRow, QueueRow, VersionRow, Write};
@@ -126,12 +127,35 @@ impl Writer {
     /// The epoch there is afterwards, and who holds it if that was not to be changed.
     async fn next_epoch(&self, holder: &str, after: Option<Epoch>) -> Result<(Epoch, Option<String>), DbErr> {
         let tx = self.store.begin().await?;
+        let raised = self.raise_epoch(&tx, holder, after).await;
+        let reset = match tx.get_database_backend() {
+            // A setting there outlives its transaction.
+            DbBackend::MySql => tx.execute_unprepared(&mysql::patience(self.store.txn_timeout)).await.map(drop),
+            _ => Ok(()),
+        };
+        let raised = raised?;
+        reset?;
+        tx.commit().await?;
+        Ok(raised)
+    }
+
+    async fn raise_epoch(
+        &self,
+        tx: &DatabaseTransaction,
+        holder: &str,
+        after: Option<Epoch>,
+    ) -> Result<(Epoch, Option<String>), DbErr> {
         let backend = tx.get_database_backend();
-        if let DbBackend::Postgres = backend {
-            let patience = (self.store.txn_timeout * TAKEOVER_PATIENCE).as_millis();
-            for setting in ["lock_timeout", "statement_timeout"] {
-                tx.execute_unprepared(&format!("SET LOCAL {setting} = '{patience}ms'")).await?;
+        let patience = self.store.txn_timeout * TAKEOVER_PATIENCE;
+        match backend {
+            DbBackend::Postgres => {
+                for setting in ["lock_timeout", "statement_timeout"] {
+                    tx.execute_unprepared(&format!("SET LOCAL {setting} = '{}ms'", patience.as_millis())).await?;
+                }
             }
+            DbBackend::MySql => drop(tx.execute_unprepared(&mysql::patience(patience)).await?),
+            // It waits by its `busy_timeout`.
+            _ => {}
         }
         let mut update = leader::Entity::update_many()
             .col_expr(leader::Column::Epoch, Expr::col(leader::Column::Epoch).add(1))
@@ -141,9 +165,8 @@ impl Writer {
         if let Some(after) = after {
             update = update.filter(leader::Column::Epoch.eq(after.0));
         }
-        let updated = update.exec(&tx).await?.rows_affected > 0;
-        let row = leader::Entity::find_by_id(1).one(&tx).await?.ok_or_else(leader_row_missing)?;
-        tx.commit().await?;
+        let updated = update.exec(tx).await?.rows_affected > 0;
+        let row = leader::Entity::find_by_id(1).one(tx).await?.ok_or_else(leader_row_missing)?;
         Ok((Epoch(row.epoch), (!updated).then_some(row.holder)))
     }
 
@@ -321,14 +344,21 @@ impl Writer {
         Ok(())
     }
 
-    /// The upsert leaves done attempts as they are, so a smaller count is the sign of a second outcome.
+    /// The upsert leaves done attempts as they are, so a smaller count (or its refusal) is the sign of a second outcome.
     async fn write_attempts(&mut self, tx: &DatabaseTransaction, rows: Vec<AttemptRow>) -> Result<(), Failed> {
         let unless_done = Existing::ReplaceUnless(attempt::Column::State, DONE);
         let models: Vec<attempt::Model> = rows.iter().cloned().map(Into::into).collect();
-        let written = self.statements.upsert::<attempt::Entity, _>(tx, unless_done, models).await?;
-        if written == rows.len() as u64 {
-            return Ok(());
+        let written = self.statements.upsert::<attempt::Entity, _>(tx, unless_done, models).await;
+        match &written {
+            Ok(written) if *written == rows.len() as u64 => return Ok(()),
+            Err(error) if !is_refused_null(error) => {}
+            Ok(_) | Err(_) => self.find_second_outcome(tx, rows).await?,
         }
+        Ok(written.map(drop)?)
+    }
+
+    /// An error when one of these rows would change what has ended.
+    async fn find_second_outcome(&self, tx: &DatabaseTransaction, rows: Vec<AttemptRow>) -> Result<(), Failed> {
         for row in rows {
             let stored = attempt::Entity::find_by_id(row.id.0).one(tx).await?;
             let Some(stored) = stored.filter(|stored| *stored != attempt::Model::from(row.clone())) else { continue };
@@ -345,6 +375,8 @@ impl Writer {
 fn guard(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "SELECT epoch, holder FROM leader WHERE id = 1 FOR SHARE",
+        // MariaDB knows the older words alone, MySQL both.
+        DbBackend::MySql => "SELECT epoch, holder FROM leader WHERE id = 1 LOCK IN SHARE MODE",
         _ => "SELECT epoch, holder FROM leader WHERE id = 1",
     }
 }
@@ -353,6 +385,8 @@ fn guard(backend: DbBackend) -> &'static str {
 pub(super) fn now(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        // The session's time zone is UTC (see `mysql`); unlike NOW, SYSDATE moves on while a statement waits.
+        DbBackend::MySql => "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6))",
         _ => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
     }
 }

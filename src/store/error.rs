@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::mysql::MySqlDatabaseError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 use crate::domain::ids::{AttemptId, DagId, Epoch, VersionNumber};
@@ -37,8 +38,11 @@ pub enum StoreError {
     #[error("cannot reach the database server at {server}: {detail}; is it running, and is the host right?")]
     Unreachable { server: String, detail: String },
     /// Create it.
-    #[error("the server at {server} has no database `{name}`: create it (`createdb {name}`), or mend its name")]
-    DatabaseMissing { server: String, name: String },
+    #[error("the server at {server} has no database `{name}`: create it (`{how}`), or mend its name")]
+    DatabaseMissing { server: String, name: String, how: String },
+    /// Use a newer server.
+    #[error("the database server at {server} is version {found}: MySQL 8.0, MariaDB 10.6 or a newer one is needed")]
+    ServerTooOld { server: String, found: String },
     /// Make room.
     #[error("no room is left for {database} ({detail}): free some space, then try again")]
     Full { database: String, detail: String },
@@ -136,6 +140,10 @@ impl Location {
     /// Whether the rows themselves are at fault, so that trying again cannot help.
     pub(super) fn refusal(&self, error: &DbErr) -> Option<Refused> {
         match self.meaning(error) {
+            // This is how the writer has it said, see `upsert::mysql`.
+            Meaning::BrokenRule if is_refused_null(error) => {
+                Some(Refused::Row(format!("another one has its name or its date already ({})", words(error))))
+            }
             Meaning::BrokenRule => Some(Refused::Row(words(error))),
             Meaning::CannotOpen
             | Meaning::NotADatabase
@@ -159,6 +167,8 @@ impl Location {
             Self::Sqlite(_) => matches!(sqlite_code(&code), 5 | 6 | 13),
             // Class 08 and 57P0x end the connection with the outcome in doubt; XX is the server's own trouble.
             Self::Postgres(_) => !["08", "57", "58", "XX"].iter().any(|class| code.starts_with(class)),
+            // A deadlock, or a lock that did not come: then it rolled back. Others may come after the log was written.
+            Self::Mysql(_) => matches!(mysql_number(answer.as_ref()), 1205 | 1213),
         }
     }
 
@@ -179,11 +189,12 @@ impl Location {
                 match self {
                     Self::Sqlite(_) => sqlite_meaning(&code, answer.message()),
                     Self::Postgres(_) => postgres_meaning(&code),
+                    Self::Mysql(_) => mysql_meaning(mysql_number(answer.as_ref()), &code),
                 }
             }
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => match self {
                 Self::Sqlite(_) => Meaning::CannotOpen,
-                Self::Postgres(_) => Meaning::Unreachable,
+                Self::Postgres(_) | Self::Mysql(_) => Meaning::Unreachable,
             },
             sqlx::Error::PoolTimedOut => Meaning::Locked,
             _ => Meaning::Other,
@@ -200,7 +211,9 @@ impl Location {
             Meaning::Locked => StoreError::Locked { database, detail },
             Meaning::WrongPassword => StoreError::WrongPassword { server: self.server(), user: self.user(), detail },
             Meaning::Unreachable => StoreError::Unreachable { server: self.server(), detail },
-            Meaning::DatabaseMissing => StoreError::DatabaseMissing { server: self.server(), name: self.database() },
+            Meaning::DatabaseMissing => {
+                StoreError::DatabaseMissing { server: self.server(), name: self.database(), how: self.how_to_create() }
+            }
             Meaning::Full => StoreError::Full { database, detail },
             Meaning::SchemaMissing => StoreError::SchemaMissing { database },
             Meaning::BrokenRule | Meaning::Other => StoreError::Failed { database, detail },
@@ -238,6 +251,40 @@ fn postgres_meaning(code: &str) -> Meaning {
         _ => match code.get(..2) {
             Some("08") => Meaning::Unreachable,
             Some("22" | "23" | "54") => Meaning::BrokenRule,
+            _ => Meaning::Other,
+        },
+    }
+}
+
+/// MySQL's own number, which is finer than the SQL state.
+fn mysql_number(answer: &(dyn sqlx::error::DatabaseError + 'static)) -> u16 {
+    answer.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number)
+}
+
+/// Whether MySQL refuses NULL where no column takes it: an upsert that must not replace a row asks for that.
+pub(super) fn is_refused_null(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(sqlx::Error::Database(answer)) => mysql_number(answer.as_ref()) == 1048,
+        Some(_) | None => false,
+    }
+}
+
+fn mysql_meaning(number: u16, state: &str) -> Meaning {
+    match number {
+        1044 | 1045 | 1130 | 1251 | 1698 => Meaning::WrongPassword,
+        1049 => Meaning::DatabaseMissing,
+        1146 => Meaning::SchemaMissing,
+        1021 | 1114 => Meaning::Full,
+        // 1969 and 3024: the statement took longer than it may.
+        1205 | 1213 | 1317 | 1969 | 3024 => Meaning::Locked,
+        // Too many sessions, a server that stops, a session that was ended.
+        1040 | 1053 | 1077..=1080 | 1129 | 1152 | 1158..=1161 | 1184 | 1203 | 1927 | 4031 => Meaning::Unreachable,
+        1034 | 1035 | 1194 | 1195 | 1712 => Meaning::Corrupt,
+        // A value longer than `max_allowed_packet`.
+        1153 => Meaning::BrokenRule,
+        _ => match state.get(..2) {
+            Some("22" | "23") => Meaning::BrokenRule,
+            Some("08") => Meaning::Unreachable,
             _ => Meaning::Other,
         },
     }

@@ -7,7 +7,7 @@
 //!   Vec<Write> ─► batch (one row per key) ─► convert ─► upsert ─┐ one transaction,
 //!                                                               │ begun by the guard
 //!   Loaded     ◄─ load  (after a takeover) ◄─┐                  ▼
-//!   rows       ◄─ query (people)           ◄─┴──────────────  SQLite / Postgres
+//!   rows       ◄─ query (people)           ◄─┴──────────────  SQLite / Postgres / MySQL
 //! ```
 
 mod batch;
@@ -22,6 +22,7 @@ mod given;
 mod load;
 mod location;
 mod migration;
+mod mysql;
 mod open;
 pub mod query;
 mod schema;

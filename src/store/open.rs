@@ -14,6 +14,7 @@ use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 
 use super::error::StoreError;
 use super::location::Location;
+use super::mysql;
 
 /// How much SQLite waits for the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub enum Synchronous {
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// `sqlite:///absolute/path.db` or `postgres://user:password@host:port/database`.
+    /// `sqlite:///absolute/path.db`, or `postgres://` or `mysql://` and `user:password@host:port/database`.
     pub url: String,
-    /// Of SQLite alone; Postgres has its own setting.
+    /// Of SQLite alone; servers have their own setting.
     pub synchronous: Synchronous,
     /// How many connections read, at most; none is opened before it is needed.
     pub readers: u32,
@@ -65,14 +66,14 @@ pub struct Store {
 }
 
 /// How long to wait for a server before it counts as unreachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader waits for one of the few connections.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's lock is passed on by polling, so who waits for it must be patient:
 /// several transactions of another process may come between.
 const BUSY_TIMEOUTS: u32 = 5;
 /// Statements of every table and chunk size fit.
-const STATEMENT_CACHE: usize = 300;
+pub(super) const STATEMENT_CACHE: usize = 300;
 
 impl Store {
     /// Opens the database and proves that it can be used; does not look at its tables ([`Store::check`] does).
@@ -81,6 +82,7 @@ impl Store {
         let (write, read) = match &location {
             Location::Sqlite(connect) => open_sqlite(&location, connect, options).await?,
             Location::Postgres(connect) => open_postgres(&location, connect, options).await?,
+            Location::Mysql(connect) => mysql::open(&location, connect, options).await?,
         };
         Ok(Self { location: Arc::new(location), write, read, txn_timeout: options.txn_timeout })
     }

@@ -8,6 +8,7 @@ use sea_orm_migration::MigratorTrait;
 use super::error::StoreError;
 use super::location::Location;
 use super::migration::Migrator;
+use super::mysql;
 use super::open::Store;
 
 /// One step of the schema.
@@ -73,7 +74,7 @@ impl Store {
         .await
     }
 
-    /// The writer's session on Postgres ends what takes longer than a commit may; changing tables may.
+    /// The writer's session on a server ends what takes longer than a commit may; changing tables may.
     async fn with_patience(
         &self,
         change: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>,
@@ -90,6 +91,12 @@ impl Store {
                     Ok(_) => change(&db).await,
                     Err(error) => Err(error),
                 };
+                let closed = db.close().await;
+                changed.and(closed).map_err(explain)
+            }
+            Location::Mysql(connect) => {
+                let db = DatabaseConnection::from(mysql::for_changing_tables(connect));
+                let changed = change(&db).await;
                 let closed = db.close().await;
                 changed.and(closed).map_err(explain)
             }

@@ -2,12 +2,14 @@
 //! the text of a statement depends on nothing but the number of rows, so that
 //! the database prepares it once and our process builds it once.
 //!
-//! The two databases want it differently. Task rows per second, in commits of
+//! The databases want it differently (MySQL: see [`mysql`]). Task rows per second, in commits of
 //! 10,000, on two shared cores: SQLite took 120,000 to 230,000 with one bound
 //! value per column. Postgres took 2,800 that way, 22,000 to 28,000 as one
 //! JSON value, and 26,000 to 72,000 (median about 49,000) as one array per column.
 //! In commits of 1,000 arrays brought Postgres 22,000 to 26,000, and JSON
 //! 35,000 in a single run: look again there before relying on either.
+
+mod mysql;
 
 use std::collections::HashMap;
 
@@ -39,7 +41,8 @@ pub(super) enum Existing<C> {
 pub(super) struct Statements(HashMap<(&'static str, usize), String>);
 
 impl Statements {
-    /// Writes all rows; returns how many were inserted or replaced.
+    /// Writes all rows; returns how many were inserted or replaced. Instead of a smaller number
+    /// for [`Existing::ReplaceUnless`], MySQL gives an error (see [`mysql`]).
     pub async fn upsert<E, A>(
         &mut self,
         tx: &DatabaseTransaction,
@@ -53,7 +56,11 @@ impl Statements {
     {
         let backend = tx.get_database_backend();
         let table = E::default().table_name();
-        let mut rows = rows.into_iter().collect::<Vec<_>>().into_iter();
+        let rows = rows.into_iter();
+        if let DbBackend::MySql = backend {
+            return self.upsert_on_mysql::<E, A>(tx, existing, rows).await;
+        }
+        let mut rows = rows.collect::<Vec<_>>().into_iter();
         let mut written = 0;
         while rows.len() > 0 {
             let as_arrays = matches!(backend, DbBackend::Postgres);
@@ -66,6 +73,39 @@ impl Statements {
             });
             let statement = Statement::from_sql_and_values(backend, &*sql, values);
             written += tx.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(written)
+    }
+
+    async fn upsert_on_mysql<E, A>(
+        &mut self,
+        tx: &DatabaseTransaction,
+        existing: Existing<E::Column>,
+        rows: impl Iterator<Item = E::Model>,
+    ) -> Result<u64, DbErr>
+    where
+        E: EntityTrait,
+        E::Model: IntoActiveModel<A>,
+        A: ActiveModelTrait<Entity = E>,
+    {
+        let table = E::default().table_name();
+        let mut rows: Vec<Vec<Value>> =
+            rows.map(|row| value_rows(std::iter::once(row.into_active_model()), 1)).collect();
+        let mut written = 0;
+        while !rows.is_empty() {
+            let count = mysql::portion(&rows);
+            let values = rows.drain(..count).flatten();
+            let sql = self.0.entry((table, count)).or_insert_with(|| {
+                let insert = StatementBuilder::build(&insert_only::<E>(Some(count)), &DbBackend::MySql).sql;
+                mysql::resolve::<E>(&insert, existing)
+            });
+            let statement = Statement::from_sql_and_values(DbBackend::MySql, &*sql, values);
+            let affected = tx.execute_raw(statement).await?.rows_affected();
+            written += match existing {
+                Existing::Keep => affected,
+                // A replaced row counts as two, and one that is as it was as one.
+                Existing::Replace | Existing::ReplaceUnless(..) => count as u64,
+            };
         }
         Ok(written)
     }
@@ -143,8 +183,13 @@ fn value<A: ActiveModelTrait>(row: &mut A, column: ColumnOf<A>) -> Value {
     row.take(column).into_value().expect("a model sets every column of its table")
 }
 
-/// `rows` is `None` where they come as arrays, any number of them.
 fn insert<E: EntityTrait>(existing: Existing<E::Column>, rows: Option<usize>) -> InsertStatement {
+    let columns: Vec<E::Column> = E::Column::iter().collect();
+    insert_only::<E>(rows).on_conflict(conflict::<E>(existing, &columns)).to_owned()
+}
+
+/// `rows` is `None` where they come as arrays, any number of them.
+fn insert_only<E: EntityTrait>(rows: Option<usize>) -> InsertStatement {
     let columns: Vec<E::Column> = E::Column::iter().collect();
     let mut insert = Query::insert();
     insert.into_table(E::default()).columns(columns.iter().copied());
@@ -164,7 +209,6 @@ fn insert<E: EntityTrait>(existing: Existing<E::Column>, rows: Option<usize>) ->
             insert.select_from(select).expect("both sides list the same columns");
         }
     }
-    insert.on_conflict(conflict::<E>(existing, &columns));
     insert
 }
 

@@ -47,6 +47,9 @@ fn client(url: &DatabaseUrl) -> Command {
             for (flag, value) in places(server, "--user", "--database") {
                 client.arg(flag).arg(value);
             }
+            if let Some((_, socket)) = server.options.iter().find(|(name, _)| name == "unix_socket") {
+                client.arg("--socket").arg(socket);
+            }
             if let Some(password) = &server.password {
                 client.env("MYSQL_PWD", password.reveal());
             }

@@ -191,12 +191,23 @@ async fn a_server_that_is_away_or_lacks_the_database_is_named_without_the_passwo
     assert!(matches!(&error, StoreError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1:1") && !error.to_string().contains("s3cret"), "{error}");
 
-    let Some(bed) = Bed::postgres().await else { return };
-    let Kind::Postgres { name, .. } = &bed.kind else { panic!("a server") };
-    let url = bed.options.url.replace(name, "updraft_never_made");
-    let error = refused(&OpenOptions::new(url)).await;
-    assert!(matches!(&error, StoreError::DatabaseMissing { name, .. } if name == "updraft_never_made"), "{error:?}");
-    assert!(error.to_string().contains("createdb updraft_never_made"), "{error}");
+    let error = refused(&OpenOptions::new("mysql://me:s3cret@127.0.0.1:1/flows")).await;
+    assert!(matches!(&error, StoreError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("127.0.0.1:1") && !error.to_string().contains("s3cret"), "{error}");
+
+    for bed in [Bed::postgres().await, Bed::mysql().await].into_iter().flatten() {
+        let (name, hint) = match &bed.kind {
+            Kind::Postgres { name, .. } => (name, "`createdb updraft_never_made`"),
+            Kind::Mysql { name, .. } => (name, "`CREATE DATABASE updraft_never_made CHARACTER SET utf8mb4`"),
+            Kind::Sqlite(_) => panic!("a server"),
+        };
+        let error = refused(&OpenOptions::new(bed.options.url.replace(name, "updraft_never_made"))).await;
+        assert!(
+            matches!(&error, StoreError::DatabaseMissing { name, .. } if name == "updraft_never_made"),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains(hint), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -212,7 +223,12 @@ async fn a_password_that_is_wrong_is_named_with_its_user() {
 /// The server ends what the writer leaves open, so that a takeover never waits for a leader that hangs.
 #[tokio::test]
 async fn a_leader_that_stops_inside_a_commit_loses_it_after_the_timeout() {
-    let Some(mut bed) = Bed::postgres().await else { return };
+    for bed in [Bed::postgres().await, Bed::mysql().await].into_iter().flatten() {
+        stop_inside_a_commit(bed).await;
+    }
+}
+
+async fn stop_inside_a_commit(mut bed: Bed) {
     bed.options.txn_timeout = Duration::from_millis(200);
     let stopped = bed.another().await;
     let mut old = stopped.writer();

@@ -1,8 +1,9 @@
 //! What a database must do to be ours, told once and tried on every kind: a
-//! fresh SQLite file and a fresh Postgres database per story.
+//! fresh SQLite file, Postgres database and MySQL or MariaDB database per story.
 //!
 //! Postgres is at `UPDRAFT_TEST_POSTGRES` (default: a local one that trusts
-//! `postgres`). Without one the stories fail, unless that variable is `none`.
+//! `postgres`), MySQL or MariaDB at `UPDRAFT_TEST_MYSQL` (default: a local one
+//! that trusts `root`). Without one the stories fail, unless its variable is `none`.
 
 mod backfills;
 mod commands;
@@ -10,6 +11,7 @@ mod faults;
 mod figures;
 mod leaders;
 mod load;
+mod mysql;
 mod notifications;
 mod queries;
 mod rows;
@@ -26,6 +28,7 @@ use crate::domain::ids::Epoch;
 use super::{OpenOptions, Store, Writer, write::Write};
 
 const DEFAULT_POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
+const DEFAULT_MYSQL: &str = "mysql://root@127.0.0.1:3306/";
 
 /// A database of its own, gone when the story ends, however it ends.
 struct Bed {
@@ -37,6 +40,7 @@ struct Bed {
 enum Kind {
     Sqlite(TempDir),
     Postgres { server: String, name: String },
+    Mysql { server: String, name: String },
 }
 
 impl Bed {
@@ -48,19 +52,15 @@ impl Bed {
 
     /// `None` where the person at the keyboard said that there is none.
     async fn postgres() -> Option<Self> {
-        let server = std::env::var("UPDRAFT_TEST_POSTGRES").unwrap_or_else(|_| DEFAULT_POSTGRES.to_owned());
-        if server == "none" {
-            return None;
-        }
-        let name = format!("updraft_test_{}", uuid::Uuid::new_v4().simple());
-        if let Err(error) = tell_server(&server, &format!("CREATE DATABASE {name}")).await {
-            panic!(
-                "no Postgres to test with ({error}): start one, name it in UPDRAFT_TEST_POSTGRES, or set that to `none`"
-            );
-        }
-        let (base, _) = server.rsplit_once('/').expect("a URL that names a database");
-        let options = OpenOptions::new(format!("{base}/{name}"));
+        let (server, name, options) = on_server("UPDRAFT_TEST_POSTGRES", DEFAULT_POSTGRES, "").await?;
         Some(Self::new(options, Kind::Postgres { server, name }).await)
+    }
+
+    /// Likewise. The database compares as people read: it is for the tables to say otherwise.
+    async fn mysql() -> Option<Self> {
+        let as_people_read = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
+        let (server, name, options) = on_server("UPDRAFT_TEST_MYSQL", DEFAULT_MYSQL, as_people_read).await?;
+        Some(Self::new(options, Kind::Mysql { server, name }).await)
     }
 
     async fn new(options: OpenOptions, kind: Kind) -> Self {
@@ -94,26 +94,43 @@ impl Bed {
     fn file(&self) -> PathBuf {
         match &self.kind {
             Kind::Sqlite(dir) => dir.path().join("updraft.db"),
-            Kind::Postgres { .. } => panic!("a server has no file"),
+            Kind::Postgres { .. } | Kind::Mysql { .. } => panic!("a server has no file"),
         }
     }
 }
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        if let Kind::Postgres { server, name } = &self.kind {
-            let (server, sql) = (server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-            // A thread of its own, because a failing story drops the bed inside its runtime.
-            let swept = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                runtime.block_on(tell_server(&server, &sql))
-            });
-            let outcome = swept.join().expect("a sweeper that does not panic");
-            if !std::thread::panicking() {
-                outcome.expect("a test database that can be dropped");
-            }
+        let (server, sql) = match &self.kind {
+            Kind::Sqlite(_) => return,
+            Kind::Postgres { server, name } => (server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")),
+            Kind::Mysql { server, name } => (server.clone(), format!("DROP DATABASE IF EXISTS {name}")),
+        };
+        // A thread of its own, because a failing story drops the bed inside its runtime.
+        let swept = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(tell_server(&server, &sql))
+        });
+        let outcome = swept.join().expect("a sweeper that does not panic");
+        if !std::thread::panicking() {
+            outcome.expect("a test database that can be dropped");
         }
     }
+}
+
+/// A new database on a server: where that is, the database's name, and how to open it.
+async fn on_server(variable: &str, default: &str, options: &str) -> Option<(String, String, OpenOptions)> {
+    let server = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    if server == "none" {
+        return None;
+    }
+    let name = format!("updraft_test_{}", uuid::Uuid::new_v4().simple());
+    if let Err(error) = tell_server(&server, &format!("CREATE DATABASE {name} {options}")).await {
+        panic!("no server to test with ({error}): start one, name it in {variable}, or set that to `none`");
+    }
+    let (base, _) = server.rsplit_once('/').expect("a URL with a path");
+    let options = OpenOptions::new(format!("{base}/{name}"));
+    Some((server, name, options))
 }
 
 async fn tell_server(server: &str, sql: &str) -> Result<(), DbErr> {
@@ -130,5 +147,9 @@ async fn on_every_database(story: impl AsyncFn(&Bed)) {
     if let Some(postgres) = Bed::postgres().await {
         eprintln!("on {}", postgres.store.describe());
         story(&postgres).await;
+    }
+    if let Some(mysql) = Bed::mysql().await {
+        eprintln!("on {}", mysql.store.describe());
+        story(&mysql).await;
     }
 }

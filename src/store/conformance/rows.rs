@@ -337,6 +337,42 @@ async fn a_pushed_value_comes_back_whatever_it_is() {
 }
 
 #[tokio::test]
+async fn keys_that_differ_in_case_accent_or_space_are_different_keys() {
+    on_every_database(async |bed| {
+        let keys = ["k", "K", "k ", "ḱ", "\u{212a}", "ss", "ß", "\u{1f680}", "\u{1f681}"];
+        let rows = keys.map(|key| xcom(1, "t", key, json!(key)));
+        bed.write(rows.iter().cloned().map(Write::XCom).collect()).await;
+        assert_eq!(bed.store.xcoms(RunKey(1), None).await.expect("values").len(), rows.len());
+        for row in rows {
+            let found = bed.store.xcom(RunKey(1), &row.task_id, row.map_index, &row.key).await.expect("a value");
+            assert_eq!(found, Some(row));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_very_long_comes_back_whole() {
+    on_every_database(async |bed| {
+        let value = xcom(1, "t", &"ü".repeat(512), json!("größe ".repeat(100_000)));
+        let name = |end: &str| AssetName::new(format!("{}{end}", "s".repeat(1499))).expect("a name");
+        let assets = ["a", "b"].map(|end| Asset { extra: serde_json::Map::new(), ..Asset::bare(name(end)) });
+        let mut longest = task(1, &"t".repeat(250), TaskState::Failed);
+        longest.note = Some("n".repeat(200_000));
+        let mut writes = vec![Write::XCom(value.clone()), Write::Task(longest.clone())];
+        writes.extend(assets.iter().cloned().map(Write::Asset));
+        for _ in 0..2 {
+            bed.write(writes.clone()).await;
+        }
+        assert_eq!(bed.store.xcoms(RunKey(1), None).await.expect("values"), [value]);
+        assert_eq!(bed.store.tasks(RunKey(1)).await.expect("tasks"), [longest]);
+        assert_eq!(bed.store.assets().await.expect("assets"), assets);
+        assert_eq!(bed.store.asset(&name("b")).await.expect("an asset").as_ref(), Some(&assets[1]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pools_and_problems_come_back_as_they_went() {
     on_every_database(async |bed| {
         let pool = PoolRow {

@@ -1,13 +1,16 @@
 //! Every table, and the few indexes that a query on the way of a task or of a person needs.
 //!
 //! Three indexes are partial (`unfinished`, `not_done`, `pending`): they hold
-//! what is under way and stay small however long the history grows.
+//! what is under way and stay small however long the history grows. Where an
+//! index cannot be partial, it is sorted by what they ask.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, big_integer_null, boolean, boolean_null, integer, integer_null, string_len, text, text_null, uuid,
     uuid_null,
 };
+
+use super::change::{NewIndex, create_table};
 
 /// What `domain::ids` allows, in characters.
 const ID: u32 = 250;
@@ -26,14 +29,18 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in tables() {
-            manager.create_table(table).await?;
+            create_table(manager, table).await?;
         }
         for index in indexes() {
-            manager.create_index(index).await?;
+            index.create(manager).await?;
         }
         let columns = ["id", "epoch", "holder", "renewed_at"];
         let nobody = [1.into(), 0.into(), "".into(), 0.into()];
-        manager.execute(Query::insert().into_table("leader").columns(columns).values_panic(nobody).to_owned()).await
+        // A step that was cut off may have left the row.
+        let once = OnConflict::column("id").do_nothing_on(["id"]).to_owned();
+        let leader =
+            Query::insert().into_table("leader").columns(columns).values_panic(nobody).on_conflict(once).take();
+        manager.execute(leader).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -265,23 +272,17 @@ fn numbered(name: &'static str, columns: Vec<ColumnDef>) -> TableCreateStatement
     table
 }
 
-fn indexes() -> Vec<IndexCreateStatement> {
-    let index = |name: &'static str, table: &'static str, columns: &[&'static str]| {
-        let mut index = Index::create();
-        index.name(name).table(table);
-        for column in columns {
-            index.col(*column);
-        }
-        index
-    };
+fn indexes() -> Vec<NewIndex> {
     let unfinished = Expr::col("state").is_in(["queued", "running"]);
+    let not_done = Expr::col("state").ne("done");
+    let pending = Expr::col("done_at").is_null();
     vec![
-        index("dag_run_of_dag", "dag_run", &["dag_id", "run_id"]).unique().take(),
-        index("dag_run_of_date", "dag_run", &["dag_id", "logical_date"]).unique().take(),
-        index("dag_run_newest", "dag_run", &["dag_id", "run_after"]),
-        index("dag_run_unfinished", "dag_run", &["state"]).cond_where(unfinished).take(),
-        index("attempt_of_task", "attempt", &["run", "task_id"]),
-        index("attempt_not_done", "attempt", &["state"]).cond_where(Expr::col("state").ne("done")).take(),
-        index("command_pending", "command", &["id"]).cond_where(Expr::col("done_at").is_null()).take(),
+        NewIndex::new("dag_run_of_dag", "dag_run", &["dag_id", "run_id"]).unique(),
+        NewIndex::new("dag_run_of_date", "dag_run", &["dag_id", "logical_date"]).unique(),
+        NewIndex::new("dag_run_newest", "dag_run", &["dag_id", "run_after"]),
+        NewIndex::new("dag_run_unfinished", "dag_run", &["state"]).only(unfinished, &["state"]),
+        NewIndex::new("attempt_of_task", "attempt", &["run", "task_id"]),
+        NewIndex::new("attempt_not_done", "attempt", &["state"]).only(not_done, &["state"]),
+        NewIndex::new("command_pending", "command", &["id"]).only(pending, &["done_at", "id"]),
     ]
 }

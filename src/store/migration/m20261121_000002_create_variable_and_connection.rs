@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{integer_null, string_len, text, text_null};
 
+use super::change::create_table;
+
 /// What `domain::ids` allows, in characters.
 const ID: u32 = 250;
 
@@ -35,8 +37,8 @@ impl MigrationTrait for Migration {
             .col(integer_null("port"))
             .col(text_null("extra"))
             .to_owned();
-        manager.create_table(variable).await?;
-        manager.create_table(connection).await
+        create_table(manager, variable).await?;
+        create_table(manager, connection).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

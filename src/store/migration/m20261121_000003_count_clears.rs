@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::integer;
 
+use super::change::add_column;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -14,7 +16,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut clears = integer("clear_number");
-        manager.alter_table(Table::alter().table("dag_run").add_column(clears.default(0)).to_owned()).await
+        add_column(manager, "dag_run", clears.default(0).take()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use super::change::add_column;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -14,7 +16,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let waiting = text_null("waiting");
-        manager.alter_table(Table::alter().table("task_instance").add_column(waiting).to_owned()).await
+        add_column(manager, "task_instance", waiting).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use super::change::add_column;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -13,7 +15,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.alter_table(Table::alter().table("task_instance").add_column(text_null("journal")).to_owned()).await
+        add_column(manager, "task_instance", text_null("journal")).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, boolean, string_len, text, text_null};
 
+use super::change::{NewIndex, add_column, create_table};
+
 /// What `domain::ids` allows, in characters.
 const ID: u32 = 250;
 
@@ -38,15 +40,13 @@ impl MigrationTrait for Migration {
             .col(big_integer("updated_at"))
             .col(big_integer_null("completed_at"))
             .to_owned();
-        manager.create_table(backfill).await?;
+        create_table(manager, backfill).await?;
         for column in ["backfill", "backfill_ordinal"] {
-            let place = Table::alter().table("dag_run").add_column(big_integer_null(column)).to_owned();
-            manager.alter_table(place).await?;
+            add_column(manager, "dag_run", big_integer_null(column)).await?;
         }
         let is_set = Expr::col("backfill").is_not_null();
-        let of_backfill =
-            Index::create().name("dag_run_of_backfill").table("dag_run").col("backfill").cond_where(is_set).to_owned();
-        manager.create_index(of_backfill).await
+        let columns: &[&str] = &["backfill"];
+        NewIndex::new("dag_run_of_backfill", "dag_run", columns).only(is_set, columns).create(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

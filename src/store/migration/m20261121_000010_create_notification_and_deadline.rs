@@ -7,6 +7,8 @@ use sea_orm_migration::schema::{
     big_integer, big_integer_null, integer, string_len, string_len_null, text, text_null, uuid,
 };
 
+use super::change::{NewIndex, create_table};
+
 /// What `domain::ids` allows, in characters.
 const ID: u32 = 250;
 
@@ -49,16 +51,16 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("settled_at"))
             .primary_key(Index::create().col("run").col("number"))
             .to_owned();
-        manager.create_table(notification).await?;
-        manager.create_table(deadline).await?;
+        create_table(manager, notification).await?;
+        create_table(manager, deadline).await?;
         let pending = || Expr::col("state").eq("pending");
         let indexes = [
-            Index::create().name("notification_pending").table("notification").col("id").cond_where(pending()).take(),
-            Index::create().name("notification_of_run").table("notification").col("run").take(),
-            Index::create().name("deadline_pending").table("deadline").col("run").cond_where(pending()).take(),
+            NewIndex::new("notification_pending", "notification", &["id"]).only(pending(), &["state", "id"]),
+            NewIndex::new("notification_of_run", "notification", &["run"]),
+            NewIndex::new("deadline_pending", "deadline", &["run"]).only(pending(), &["state", "run"]),
         ];
         for index in indexes {
-            manager.create_index(index).await?;
+            index.create(manager).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use super::change::add_column;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -14,7 +16,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let lengths = text_null("xcom_lengths");
-        manager.alter_table(Table::alter().table("task_instance").add_column(lengths).to_owned()).await
+        add_column(manager, "task_instance", lengths).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

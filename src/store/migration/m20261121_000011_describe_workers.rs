@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, boolean, integer, string_len, text_null};
 
+use super::change::{add_column, drop_column};
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -25,9 +27,9 @@ impl MigrationTrait for Migration {
             integer("understands").default(0).to_owned(),
         ];
         for column in columns {
-            manager.alter_table(Table::alter().table("worker").add_column(column).to_owned()).await?;
+            add_column(manager, "worker", column).await?;
         }
-        manager.alter_table(Table::alter().table("worker").drop_column("online").to_owned()).await
+        drop_column(manager, "worker", "online").await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

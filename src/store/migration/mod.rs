@@ -1,10 +1,12 @@
 //! How a database comes to its present shape, one file per step.
 //!
 //! A step that was released is never edited: a database that took it would
-//! stay as it was. A change is a further file, named by its date.
+//! stay as it was. A change is a further file, named by its date. It makes tables,
+//! columns and indexes by way of `change`, so that they fit every database.
 
 use sea_orm_migration::prelude::*;
 
+mod change;
 mod m20261121_000001_create_tables;
 mod m20261121_000002_create_variable_and_connection;
 mod m20261121_000003_count_clears;

@@ -8,6 +8,7 @@ use crate::domain::time::Time;
 use crate::store::convert::micros;
 use crate::store::entity::xcom;
 use crate::store::error::StoreError;
+use crate::store::mysql::placeholders;
 use crate::store::open::Store;
 use crate::store::write::XComRow;
 
@@ -87,7 +88,7 @@ impl Store {
         );
         let mut values: Vec<sea_orm::Value> = vec![dag.as_str().into(), micros(until).into(), key.into()];
         values.extend(task.map(|task| task.as_str().into()));
-        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let statement = Statement::from_sql_and_values(backend, placeholders(backend, sql), values);
         let newest: Option<XComRow> =
             self.read_one(xcom::Entity::find().from_raw_sql(statement).one(&self.read).await)?;
         Ok(newest.map(|row| row.value))
