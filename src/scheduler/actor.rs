@@ -241,6 +241,7 @@ impl Scheduler {
             Ok(()) => {
                 self.commits += 1;
                 self.trust_the_database();
+                self.end_logs_of_the_lost(&writes);
                 self.say(after);
                 self.check_invariants();
                 self.rest(ctx);
