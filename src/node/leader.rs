@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::told::Outlet;
 use crate::config::{self, Environment};
@@ -134,7 +134,8 @@ impl LeaderNode {
         on_part: &mut impl FnMut(&'static str),
     ) -> Result<Fate, NodeError> {
         let (ended, mut deposed) = oneshot::channel();
-        let scheduler = match Scheduler::lead(self.options(settings, after, ended)).await {
+        let (end_log, mut ended_logs) = mpsc::unbounded_channel();
+        let scheduler = match Scheduler::lead(self.options(settings, after, ended, end_log)).await {
             Ok(scheduler) => scheduler.start(),
             Err(NotLeading::Overtaken { current, holder }) => return Ok(Fate::Deposed { holder, epoch: current }),
             Err(NotLeading::Store(error)) => return Err(error.into()),
@@ -144,12 +145,17 @@ impl LeaderNode {
         let logs = log_keeper(settings)?;
         self.lock.note(Duty::Leads);
         self.reigning.send_replace(Some(scheduler.clone()));
+        // Only who leads keeps logs, so each piece has one keeper.
+        let keeper = self.log_keeper(settings)?;
         let mut following = None;
         let fate = {
             let reading = files::follow(settings, &self.store, &self.python, scheduler.clone());
             let lives = async {
                 following = Some(reading.await?);
                 on_part("leads");
+                while let Some((log_path, last_line)) = ended_logs.recv().await {
+                    keeper.say(&log_path, &last_line);
+                }
                 std::future::pending::<Result<(), NodeError>>().await
             };
             let lives = std::pin::pin!(lives);
@@ -167,6 +173,10 @@ impl LeaderNode {
         if let Some(following) = following {
             Following::end(following).await;
         }
+        tokio::select! {
+            () = keeper.stop() => {}
+            () = tokio::time::sleep(GOODBYE) => tracing::warn!("the logs that came last are taken by the next leader"),
+        }
         if !matches!(fate, Ok(Fate::Deposed { .. })) {
             // A mailbox that has closed belongs to an actor that has stopped already.
             let _ = scheduler.send(Leave).await;
@@ -178,7 +188,20 @@ impl LeaderNode {
         fate
     }
 
-    fn options(&self, settings: &config::Settings, after: Epoch, ended: oneshot::Sender<Ended>) -> Options {
+    fn log_keeper(&self, settings: &config::Settings) -> Result<LogKeeper, NodeError> {
+        let options = broker::options(settings, Role::Scheduler).map_err(NodeError::Configuration)?;
+        let keys = broker::keys(settings).map_err(NodeError::Configuration)?;
+        let kept = LogKeeper::open(options, keys, &settings.logging.base_log_folder);
+        kept.map_err(|why| NodeError::System { what: "cannot keep logs in [logging] base_log_folder", why })
+    }
+
+    fn options(
+        &self,
+        settings: &config::Settings,
+        after: Epoch,
+        ended: oneshot::Sender<Ended>,
+        end_log: mpsc::UnboundedSender<(String, String)>,
+    ) -> Options {
         let remote = self.remote.clone();
         Options {
             store: self.store.clone(),
@@ -187,6 +210,10 @@ impl LeaderNode {
             holder: holder(),
             carrier: Carrier::Remote(actor::Remote {
                 tell: std::sync::Arc::new(move |message| remote.tell(message)),
+                end_log: std::sync::Arc::new(move |log_path, last_line| {
+                    // A reign that is over ends no logs.
+                    let _ = end_log.send((log_path, last_line));
+                }),
                 times: translate::liveness(settings),
                 lease_ttl: settings.scheduler.lease_ttl,
             }),

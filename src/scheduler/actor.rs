@@ -35,10 +35,11 @@ use crate::store::write::Write;
 use crate::store::{CommitError, Store, StoreError, Vault, Writer};
 
 use super::TaskRef;
-use super::core::{Core, Effect, Input, LookBack, Settings, split};
+use super::core::{Core, Effect, Input, LookBack, Settings, Ticket, split};
 use super::gathered::{Gathered, is_report};
 use super::lookup;
 
+use commands::TakenUp;
 use reception::Reception;
 pub use reign::{NotLeading, Options};
 pub use telling::{Carrier, Remote};
@@ -97,6 +98,7 @@ pub struct Scheduler {
     pub(super) broken: u64,
     pub(super) commits: u64,
     pub(super) commands_waiting: bool,
+    commands: TakenUp,
     /// Said again to a core that was loaded anew.
     pub(super) folder_read: bool,
     /// What the core wants to know of the history.
@@ -193,6 +195,9 @@ impl Scheduler {
                     }
                     Err((Input::Control { ticket, .. }, error)) => {
                         let why = Refused::Invalid { message: format!("the database could not be asked: {error}") };
+                        if let Ticket::Command(id) = ticket {
+                            this.commands.give_back(id);
+                        }
                         this.answer(ticket, Reply::Refused { why });
                         this.rest(ctx);
                     }
@@ -236,6 +241,7 @@ impl Scheduler {
             Ok(()) => {
                 self.commits += 1;
                 self.trust_the_database();
+                self.end_logs_of_the_lost(&writes);
                 self.say(after);
                 self.check_invariants();
                 self.rest(ctx);

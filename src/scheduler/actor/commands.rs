@@ -1,7 +1,10 @@
 //! Durable commands of other processes: rows in the store become inputs of the core.
 
+use std::collections::{HashSet, VecDeque};
+
 use actix::prelude::*;
 
+use crate::domain::ids::CommandId;
 use crate::store::{PendingCommand, StoreError};
 
 use super::super::core::{History, Input, Ticket};
@@ -31,17 +34,58 @@ impl Scheduler {
         ctx.spawn(read.into_actor(self).map(then));
     }
 
-    /// A command that is gathered already is not gathered twice.
+    /// Once: a list that was read before the commit of a command still names it.
     fn on_command(&mut self, command: PendingCommand, ctx: &mut Context<Self>) {
-        let ticket = Ticket::Command(command.id);
-        let known = self.gathered.iter().any(|input| matches!(input, Input::Control { ticket: t, .. } if *t == ticket));
-        if known {
+        if !self.commands.is_new(command.id) {
             return;
         }
+        let ticket = Ticket::Command(command.id);
         let input = match command.control {
             Ok(control) => Input::Control { ticket, control, history: History::default() },
             Err(why) => Input::Unreadable { ticket, why },
         };
         self.gather(input, ctx);
+    }
+}
+
+/// The commands that this reign has taken up, the newest of them.
+#[derive(Debug, Default)]
+pub(super) struct TakenUp {
+    known: HashSet<CommandId>,
+    order: VecDeque<CommandId>,
+}
+
+impl TakenUp {
+    /// A list is never so old that it names a command before so many others.
+    const REMEMBERED: usize = 10_000;
+
+    fn is_new(&mut self, id: CommandId) -> bool {
+        if !self.known.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > Self::REMEMBERED {
+            self.order.pop_front().map(|oldest| self.known.remove(&oldest));
+        }
+        true
+    }
+
+    /// It could not be carried out, and is still there.
+    pub(super) fn give_back(&mut self, id: CommandId) {
+        self.known.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_taken_up_once_until_it_is_given_back() {
+        let mut taken = TakenUp::default();
+        assert!(taken.is_new(CommandId(7)) && taken.is_new(CommandId(8)));
+        assert!(!taken.is_new(CommandId(7)));
+        taken.give_back(CommandId(7));
+        assert!(taken.is_new(CommandId(7)) && !taken.is_new(CommandId(7)));
     }
 }

@@ -15,6 +15,7 @@ use super::super::core::{Core, Effect, Input, Settings, split};
 use super::super::gathered::Gathered;
 use super::super::load::{fresh_ids, load};
 use super::super::restore::Unfinished;
+use super::commands::TakenUp;
 use super::reception::Reception;
 use super::telling::Carrier;
 use super::{Ended, RETRY_FIRST, RETRY_LONGEST, Scheduler};
@@ -94,6 +95,7 @@ impl Scheduler {
             broken: 0,
             commits: 0,
             commands_waiting: true,
+            commands: TakenUp::default(),
             folder_read: false,
             looking_back: Vec::new(),
             waits_for_rest: None,
@@ -166,6 +168,7 @@ impl Scheduler {
         // What was said over the broker and not acknowledged comes again, to whoever leads then.
         self.leave_reception(ctx);
         self.gathered.forget_what_comes_again();
+        self.commands = TakenUp::default();
         let (store, holder) = (self.store.clone(), self.holder.clone());
         let after = self.carrier.remote().map(|_| self.epoch);
         let led = lead_again(writer, store, holder, after);

@@ -7,11 +7,13 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::actor::told::Outlet;
+use crate::domain::attempt::Outcome;
 use crate::domain::ids::Epoch;
 use crate::protocol::control::Reply;
 use crate::protocol::event::{Change, Event};
 use crate::protocol::execution::{Arrival, Outgoing, ToRemote};
 use crate::protocol::work::ToWorker;
+use crate::store::write::Write;
 
 use super::super::core::{Effect, History, Input, Ticket};
 use super::super::liveness::LivenessTimes;
@@ -31,6 +33,8 @@ pub enum Carrier {
 #[derive(Clone)]
 pub struct Remote {
     pub tell: Arc<dyn Fn(ToRemote) + Send + Sync>,
+    /// Ends the log of an attempt that nobody else can end: its path, and the last line.
+    pub end_log: Arc<dyn Fn(String, String) + Send + Sync>,
     pub times: LivenessTimes,
     /// A leader whose database is silent for so long hears nobody any more.
     pub lease_ttl: Duration,
@@ -68,6 +72,19 @@ impl Carrier {
 }
 
 impl Scheduler {
+    /// A lost worker cannot say in the log of its task what became of it.
+    pub(super) fn end_logs_of_the_lost(&self, writes: &[Write]) {
+        let Some(remote) = self.carrier.remote() else { return };
+        for write in writes {
+            if let Write::Attempt(row) = write
+                && row.state.outcome() == Some(Outcome::Lost)
+            {
+                let why = row.message.clone().unwrap_or_else(|| "lost: its worker is gone".to_owned());
+                (remote.end_log)(row.log_path.clone(), why);
+            }
+        }
+    }
+
     /// Everything that waited for the commit; then the letters that it took are acknowledged.
     pub(super) fn say(&mut self, after: Vec<Effect>) {
         let mut words = Vec::new();

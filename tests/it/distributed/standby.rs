@@ -127,7 +127,8 @@ fn a_leader_without_its_database_hears_nobody_and_another_one_is_heard() {
     let (task, delivery) = worker.take_task();
     let silent = Instant::now();
     wire.silence();
-    leader.wait_says("the database does not answer: hearing no workers until it does");
+    // The new leader's marker reaches the old one first, which leaves it, and everything behind it, to the new one.
+    leader.wait_says("another scheduler leads: stepping down");
     let claim = worker.new_claim();
     worker.ask_for(&task, claim);
     worker.hear_granted(claim);
@@ -141,6 +142,28 @@ fn a_leader_without_its_database_hears_nobody_and_another_one_is_heard() {
     assert_eq!(worker.finish(worker.report(&task, claim)), Verdict::Applied);
     assert_eq!(leader.stop().code, Some(0));
     assert_eq!(standby.stop().code, Some(0));
+}
+
+#[test]
+fn a_leader_whose_database_is_silent_hears_nobody_until_it_answers() {
+    let (database, installation) = (Database::create(), Installation::new());
+    let wire = Wire::to(&database.server());
+    let home = installation.home().with("database.sql_alchemy_conn", &wire.before(&database.url(), &database.server()));
+    home.write("one.yaml", ONE);
+    let leader = home.start();
+    let mut worker = installation.worker();
+    worker.online();
+    home.trigger("one");
+    let (task, delivery) = worker.take_task();
+    wire.silence();
+    leader.wait_says("the database does not answer: hearing no workers until it does");
+    let claim = worker.new_claim();
+    worker.ask_for(&task, claim);
+    wire.speak();
+    worker.hear_granted(claim);
+    installation.block_on(delivery.ack()).expect("an acknowledgement");
+    assert_eq!(worker.finish(worker.report(&task, claim)), Verdict::Applied);
+    assert_eq!(leader.stop().code, Some(0));
 }
 
 fn signal(pid: u32, signal: Signal) {
