@@ -254,7 +254,6 @@ async fn surroundings(store: &Store, settings: &Settings, run: &RunRow) -> Resul
     };
     let asset_events = store.asset_events_of_runs(&[run.key]).await?.remove(&run.key).unwrap_or_default();
     Ok(Surroundings {
-        file_hash: None,
         conf_overrides_params: settings.core.dag_run_conf_overrides_params,
         xcom_of_any_task: settings.core.era == Era::Airflow2,
         previous_success: before.as_ref().map(success_of),

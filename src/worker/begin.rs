@@ -66,13 +66,9 @@ pub async fn begin(
     let incarnation = journal.incarnation();
     let lost = move || on_lost(incarnation);
     let mut charge = Charge::new(state_dir.companion_lock(), settings.kill_grace);
-    charge = match lived {
-        Lived::WithTheWorker => charge,
-        Lived::ByLease => charge.leased(),
-    };
     if let Some(posted) = &settings.posted {
         let installation = posted.keys.installation().clone();
-        charge = charge.with_will(Will {
+        charge = charge.leased().with_will(Will {
             worker: journal.worker(),
             incarnation,
             journal: state_dir.journal(),

@@ -159,7 +159,7 @@ fn a_leader_whose_database_is_silent_hears_nobody_until_it_answers() {
     leader.wait_says("the database does not answer: hearing no workers until it does");
     let claim = worker.new_claim();
     worker.ask_for(&task, claim);
-    wire.speak();
+    wire.heal();
     worker.hear_granted(claim);
     installation.block_on(delivery.ack()).expect("an acknowledgement");
     assert_eq!(worker.finish(worker.report(&task, claim)), Verdict::Applied);
