@@ -94,7 +94,11 @@ fn with_session(pool: MySqlPoolOptions, session: Vec<String>) -> MySqlPoolOption
 /// The session of the writer: the server gives up a transaction after `db_txn_timeout`, in whole seconds.
 fn writing(timeout: Duration) -> Vec<String> {
     let seconds = whole_seconds(timeout);
-    let idle = format!("SET SESSION /*M! idle_transaction_timeout = {seconds} */ /*!80000 wait_timeout = {seconds} */");
+    // A standby may not write for days, and MariaDB ends a session after eight idle hours unless it is told otherwise.
+    let idle = format!(
+        "SET SESSION /*M! idle_transaction_timeout = {seconds}, wait_timeout = 31536000 */ \
+         /*!80000 wait_timeout = {seconds} */"
+    );
     vec![STRICT.to_owned(), READ_COMMITTED.to_owned(), patience(timeout), idle]
 }
 

@@ -154,12 +154,18 @@ fn every_command_and_flag_that_is_named_exists() {
 
 #[test]
 fn every_key_that_is_set_exists_and_the_configuration_is_valid() {
-    let file: toml::Table = toml::from_str(&text("config/production.toml")).expect("config/production.toml is TOML");
-    for (section, keys) in &file {
-        for key in keys.as_table().expect("a section").keys() {
+    let file = text("config/production.toml");
+    let (mut section, mut keys) = ("", 0);
+    for line in file.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else {
+            let (key, _) = line.split_once(" = ").expect("a key and its value");
             assert!(config::find(section, key).is_some(), "[{section}] {key}");
+            keys += 1;
         }
     }
+    assert!(keys > 8, "{keys}");
     let compose = compose();
     let mut variables: BTreeSet<String> = BTreeSet::new();
     for service in ours(&compose).values() {
@@ -214,6 +220,19 @@ fn every_file_that_is_copied_exists_and_is_sent_to_the_builder() {
         }
     }
     assert!(copied >= 6, "{copied}");
+    let configured = instruction("COPY").into_iter().find_map(|copy| {
+        let place = copy.strip_prefix("config/production.toml ")?;
+        Some(place.to_owned())
+    });
+    let configured = configured.expect("the image has the configuration");
+    let compose = compose();
+    for (name, service) in ours(&compose) {
+        assert_eq!(environment(service)["UPDRAFT_CONFIG"], configured, "{name}");
+    }
+    for unit in UNITS {
+        let place = format!("UPDRAFT_CONFIG={configured}");
+        assert!(settings_of(&text(unit), "Environment").contains(&place.as_str()), "{unit}");
+    }
     // What the program is built of lies in what is copied before it is built.
     let manifest = text("Cargo.toml");
     let named = Regex::new(r#"(?m)^path = "([a-z]+)/"#).expect("a regex");

@@ -43,6 +43,12 @@ async fn every_table_compares_byte_by_byte_and_takes_texts_of_any_length() {
     assert_eq!(column(&bed, &short).await, [""; 0], "make it by way of `migration::change`");
     let engines = format!("SELECT DISTINCT engine FROM information_schema.tables WHERE {ours}");
     assert_eq!(column(&bed, &engines).await, ["InnoDB"]);
+    let keyless = format!(
+        "SELECT t.table_name FROM information_schema.tables t WHERE {ours} AND NOT EXISTS (\
+         SELECT 1 FROM information_schema.statistics s \
+         WHERE s.table_schema = t.table_schema AND s.table_name = t.table_name AND s.index_name = 'PRIMARY')"
+    );
+    assert_eq!(column(&bed, &keyless).await, [""; 0], "servers that replicate want a primary key");
 }
 
 #[tokio::test]

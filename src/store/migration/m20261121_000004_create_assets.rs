@@ -69,6 +69,7 @@ fn table(name: &'static str, key: &[&'static str], columns: Vec<ColumnDef>) -> T
 }
 
 /// By name. MySQL's indexes are too narrow for the name itself, so there its hash is what may be taken once.
+/// A hash that is computed is no primary key to MariaDB, and some servers want one, so there is a number too.
 fn asset(by_hash: bool) -> TableCreateStatement {
     let columns = vec![string_len("name", ASSET_NAME), text("uri"), text("asset_group"), text("extra")];
     if !by_hash {
@@ -76,6 +77,7 @@ fn asset(by_hash: bool) -> TableCreateStatement {
     }
     let mut asset = Table::create();
     asset.table("asset");
+    asset.col(ColumnDef::new("number").big_integer().not_null().auto_increment().primary_key());
     for column in columns {
         asset.col(column);
     }
