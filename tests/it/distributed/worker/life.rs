@@ -77,7 +77,10 @@ async fn what_a_grant_does_not_name_exactly_starts_nothing() {
     let unknown = updraft::domain::ids::Claim { n: 99, ..claim };
     desk.grant(&other, unknown).await;
     desk.hear("released", |said| match said {
-        FromWorker::Released { claim, .. } => Some(assert_eq!(*claim, unknown)),
+        FromWorker::Released { claim, .. } => {
+            assert_eq!(*claim, unknown);
+            Some(())
+        }
         _ => None,
     })
     .await;
@@ -174,7 +177,10 @@ async fn a_claim_without_an_answer_is_given_back_when_the_worker_drains() {
     let (asked, _) = desk.claimed(&task).await;
     worker.signal(Signal::TERM);
     desk.hear("released", |said| match said {
-        FromWorker::Released { claim, .. } => Some(assert_eq!(*claim, asked)),
+        FromWorker::Released { claim, .. } => {
+            assert_eq!(*claim, asked);
+            Some(())
+        }
         _ => None,
     })
     .await;
