@@ -153,7 +153,9 @@ impl Writer {
                     tx.execute_unprepared(&format!("SET LOCAL {setting} = '{}ms'", patience.as_millis())).await?;
                 }
             }
-            DbBackend::MySql => drop(tx.execute_unprepared(&mysql::patience(patience)).await?),
+            DbBackend::MySql => {
+                tx.execute_unprepared(&mysql::patience(patience)).await?;
+            }
             // It waits by its `busy_timeout`.
             _ => {}
         }

@@ -108,8 +108,8 @@ fn commands() -> Vec<(String, Vec<String>)> {
             commands.push((format!("compose.yaml, health of {name}"), check[2..].to_vec()));
         }
     }
+    let exec = Regex::new(r"exec scheduler-1 updraft ([a-z -]+)").expect("a regex");
     for (name, text) in [("compose.yaml", text("docker/compose.yaml")), ("README.md", text("README.md"))] {
-        let exec = Regex::new(r"exec scheduler-1 updraft ([a-z -]+)").expect("a regex");
         for found in exec.captures_iter(&text) {
             commands.push((format!("{name}, a comment"), found[1].split_whitespace().map(ToOwned::to_owned).collect()));
         }
@@ -329,7 +329,7 @@ fn every_home_belongs_to_one_service_and_every_volume_is_declared() {
 #[test]
 fn the_port_of_the_image_is_the_one_that_it_listens_on() {
     let port = production(&BTreeMap::new()).api.port.to_string();
-    assert_eq!(instruction("EXPOSE"), [port.clone()]);
+    assert_eq!(instruction("EXPOSE"), std::slice::from_ref(&port));
     let command = instruction("CMD").concat();
     assert!(command.contains(&format!("\"--port\", \"{port}\"")), "{command}");
 }
