@@ -41,7 +41,7 @@ impl Method {
     /// # Errors
     /// As Celery's worker says it: the `repr` of a Python exception.
     pub(super) fn read(name: &str, arguments: &Map<String, Value>) -> Result<Self, String> {
-        let safe = arguments.get("safe").and_then(Value::as_bool).unwrap_or_default();
+        let safe = is_so(arguments, "safe");
         Ok(match name {
             "ping" => Self::Ping,
             "active" | "dump_active" => Self::Active { safe },
@@ -60,7 +60,7 @@ impl Method {
             "disable_events" => Self::DisableEvents,
             "heartbeat" => Self::Heartbeat,
             "revoke" => {
-                let terminate = arguments.get("terminate").and_then(Value::as_bool).unwrap_or_default();
+                let terminate = is_so(arguments, "terminate");
                 Self::Revoke { ids: texts(arguments, "task_id")?, terminate, at_once: is_kill(arguments) }
             }
             "terminate" => {
@@ -78,6 +78,15 @@ impl Method {
             "election" => Self::Election,
             unknown => return Err(format!("KeyError({})", super::python::repr(unknown))),
         })
+    }
+}
+
+/// As Python takes it: Flower says 1 for true.
+fn is_so(arguments: &Map<String, Value>, name: &str) -> bool {
+    match arguments.get(name) {
+        Some(Value::Bool(is_so)) => *is_so,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_)) | None => false,
     }
 }
 
@@ -141,6 +150,7 @@ mod tests {
             ("pool_shrink", json!({ "n": "3" }), Method::PoolShrink { by: 3 }),
             ("revoke", json!({ "task_id": "a", "terminate": false, "signal": "SIGTERM" }), revoke(false, false)),
             ("revoke", json!({ "task_id": ["a"], "terminate": true, "signal": "SIGKILL" }), revoke(true, true)),
+            ("revoke", json!({ "task_id": "a", "terminate": 1 }), revoke(true, false)),
             ("terminate", json!({ "task_id": ["a"], "signal": 9 }), revoke(true, true)),
             ("hello", json!({ "from_node": "b", "revoked": {} }), Method::Hello { from: "b".into() }),
             (
