@@ -60,6 +60,8 @@ struct Tool {
 
 impl Tool {
     async fn open(url: &str) -> Self {
+        // Without a path lapin takes the virtual host `/`; a path that is only a slash would name one without a name.
+        let url = url.trim_end_matches('/');
         let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("a broker");
         let channel = connection.create_channel().await.expect("a channel");
         for (name, kind, durable) in [

@@ -112,7 +112,9 @@ impl Storm {
         let mut rng = fastrand::Rng::with_seed(seed);
         let grant = if rng.bool() { Grant::InProcess } else { Grant::ByClaim };
         // What is lost, or not taken in time, is tried as often as it takes: what a failure means is told elsewhere.
-        let remote = Remote { max_redispatch: 1_000, ..settings().remote };
+        // Mail takes hours here, one letter at a time: with seconds, copies would be published faster than they are read.
+        let redispatch_after = Duration::from_secs(2 * 3_600);
+        let remote = Remote { max_redispatch: 1_000, redispatch_after, ..settings().remote };
         let parallelism = Limit::from(rng.u32(0..6));
         let settings = Settings { parallelism, grant, remote, infra_retries: 1_000, ..settings() };
         let pools = ["default_pool", "small"].map(|name| PoolRow {

@@ -290,7 +290,9 @@ fn a_broker_that_is_lost_and_found_again_loses_nothing() {
     wire.heal();
     let (second, claim) = worker.own_task();
     assert_eq!(second.key.task.as_str(), "second");
-    assert_eq!(worker.finish(report), Verdict::Duplicate, "it was taken once");
+    // The answer to the first may come only now, on the new connection; the next one is to a repetition.
+    let verdicts = [worker.finish(report.clone()), worker.finish(report)];
+    assert_eq!(verdicts[1], Verdict::Duplicate, "it was taken once: {verdicts:?}");
     assert_eq!(worker.finish(worker.report(&second, claim)), Verdict::Applied);
     home.wait_run("two", &run.run_id).assert_success();
     assert_eq!(node.stop().code, Some(0));
