@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  dags/*.yaml ─┐                                     in one process: actor mailboxes
-//!  dags/*.py  ──┤ dagfile ─► Dag (compiled graph)     on many nodes:  broker queues (to come)
+//!  dags/*.py  ──┤ dagfile ─► Dag (compiled graph)     on many nodes:  queues of a broker
 //!               ▼                                             │
 //!         ┌───────────┐  ToWorker   ┌──────────┐             │  ┌────────────────────┐
 //! timers ►│ Scheduler │────────────►│ Executor │────────────►│  │ Worker             │
@@ -10,7 +10,7 @@
 //!         └─────┬─────┘◄──────────────────────────────────────│  one attempt each  │
 //!         group commit            FromWorker                   └────────────────────┘
 //!               ▼
-//!         Store (SQLite, Postgres) ──► CLI, health
+//!         Store (SQLite, Postgres, MySQL) ──► CLI, health
 //! ```
 //!
 //! # The way of one task
