@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::simulation_of_telling::tell_somebody;
 use super::world::{ModelStore, compile, dag, settings, start_of_story};
 use crate::domain::asset::{AssetCondition, AssetRef};
-use crate::domain::attempt::Outcome;
+use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::backfill::{BackfillRequest, Reprocess, dates_again};
 use crate::domain::blocker::Blocker;
 use crate::domain::dag::{DagDefinition, TaskLimitScope};
@@ -112,8 +112,9 @@ impl Storm {
         let mut rng = fastrand::Rng::with_seed(seed);
         let grant = if rng.bool() { Grant::InProcess } else { Grant::ByClaim };
         // What is lost, or not taken in time, is tried as often as it takes: what a failure means is told elsewhere.
-        // Mail takes hours here, one letter at a time: with seconds, copies would be published faster than they are read.
-        let redispatch_after = Duration::from_secs(2 * 3_600);
+        // Mail takes hours here, one letter at a time: by a timer, copies would be published faster than they are read.
+        // What nobody has taken is published again when no mail is left; the timer is the matter of `cluster`.
+        let redispatch_after = Duration::from_secs(10 * 86_400);
         let remote = Remote { max_redispatch: 1_000, redispatch_after, ..settings().remote };
         let parallelism = Limit::from(rng.u32(0..6));
         let settings = Settings { parallelism, grant, remote, infra_retries: 1_000, ..settings() };
@@ -723,6 +724,9 @@ impl Storm {
             }
             if self.mail.is_empty() {
                 self.resend();
+                if self.settings.grant == Grant::ByClaim {
+                    self.redispatch();
+                }
             }
             assert!(round < 4_000, "I12 ends: still {}", self.what_is_left());
         }
@@ -767,6 +771,20 @@ impl Storm {
         let (owed, deadlines) = (&self.core.outbox, &self.core.deadlines);
         let left: String = runs.chain(tasks).collect();
         format!("{} messages {:?}\n{left}{backfills}{owed:?}\n{deadlines:?}", self.mail.len(), self.mail)
+    }
+
+    /// L7: a queued attempt that nobody claimed is published again.
+    fn redispatch(&mut self) {
+        let is_queued = |at: &TaskRef| {
+            let attempt = self.core.instance(*at).attempt.as_ref();
+            attempt.is_some_and(|attempt| matches!(attempt.state, AttemptState::Queued { .. }))
+        };
+        let queued: Vec<_> = self.core.attempts.values().copied().filter(is_queued).collect();
+        for at in queued {
+            self.core.publish(self.now, at);
+        }
+        let effects = self.core.flush();
+        self.take(effects);
     }
 
     fn is_quiet(&self) -> bool {

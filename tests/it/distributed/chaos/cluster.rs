@@ -241,7 +241,9 @@ fn amqp(port: u16) -> String {
 }
 
 fn newest_epoch(output: &str) -> Option<i64> {
-    let lines = output.lines().filter(|line| line.contains("scheduler leads"));
+    // Who steps down names the other one in much the same words.
+    let leads = ["scheduler leads epoch=", "scheduler leads again epoch="];
+    let lines = output.lines().filter(|line| leads.iter().any(|words| line.contains(words)));
     let epochs = lines.filter_map(|line| {
         let (_, rest) = line.split_once("epoch=")?;
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
