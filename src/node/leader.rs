@@ -141,11 +141,9 @@ impl LeaderNode {
             Err(NotLeading::Store(error)) => return Err(error.into()),
         };
         self.remote.hear(Outlet::new(scheduler.clone().recipient()));
-        // Only who leads keeps logs: pieces of one log that went to several keepers would be in several folders.
-        let logs = log_keeper(settings)?;
         self.lock.note(Duty::Leads);
         self.reigning.send_replace(Some(scheduler.clone()));
-        // Only who leads keeps logs, so each piece has one keeper.
+        // Only who leads keeps logs: pieces of one log that went to several keepers would be in several folders.
         let keeper = self.log_keeper(settings)?;
         let mut following = None;
         let fate = {
@@ -169,14 +167,10 @@ impl LeaderNode {
             }
         };
         self.reigning.send_replace(None);
-        logs.stop().await;
         if let Some(following) = following {
             Following::end(following).await;
         }
-        tokio::select! {
-            () = keeper.stop() => {}
-            () = tokio::time::sleep(GOODBYE) => tracing::warn!("the logs that came last are taken by the next leader"),
-        }
+        keeper.stop(GOODBYE).await;
         if !matches!(fate, Ok(Fate::Deposed { .. })) {
             // A mailbox that has closed belongs to an actor that has stopped already.
             let _ = scheduler.send(Leave).await;
@@ -239,13 +233,6 @@ impl LeaderNode {
             })
         })
     }
-}
-
-fn log_keeper(settings: &config::Settings) -> Result<LogKeeper, NodeError> {
-    let options = broker::options(settings, Role::Scheduler).map_err(NodeError::Configuration)?;
-    let keys = broker::keys(settings).map_err(NodeError::Configuration)?;
-    LogKeeper::open(options, keys, &settings.logging.base_log_folder)
-        .map_err(|why| NodeError::System { what: "cannot use the log folder", why })
 }
 
 /// Waits until the broker has answered, or has not: then it is tried on and on, unless that would be in vain.

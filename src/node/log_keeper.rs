@@ -104,13 +104,20 @@ impl LogKeeper {
         &self.counts
     }
 
-    /// Takes nothing more; what was taken is on disk and acknowledged when this returns.
-    pub async fn stop(self) {
+    /// Takes nothing more. What was taken is on disk and acknowledged when this returns, or, when the broker does not
+    /// let it within `patience`, comes to the next keeper.
+    pub async fn stop(mut self, patience: Duration) {
         let (done, stopped) = oneshot::channel();
         let _ = self.orders.send(Order::Stop(done));
-        // An error means that it has ended already.
-        let _ = stopped.await;
-        let _ = self.task.await;
+        let goodbye = async {
+            // An error means that it has ended already.
+            let _ = stopped.await;
+            let _ = (&mut self.task).await;
+        };
+        if tokio::time::timeout(patience, goodbye).await.is_err() {
+            tracing::warn!("the broker lets the keeper of logs not go in order: what came last comes to the next one");
+            self.task.abort();
+        }
     }
 }
 

@@ -107,7 +107,7 @@ async fn ten_megabytes_over(bed: Bed) {
     let length = folders.written(LOG).len();
     println!("{length} bytes arrived in {:?}", begun.elapsed());
     assert!(length > 10_000_000);
-    keeper.stop().await;
+    keeper.stop(Duration::from_secs(30)).await;
     depth_becomes(&broker, &bed.names().log(), 0).await;
     broker.close();
     bed.sweep().await;
@@ -150,7 +150,7 @@ async fn a_full_queue_makes_the_worker_wait_and_nothing_is_lost_or_doubled() {
         folders.become_equal(name).await;
     }
     assert_eq!(keeper.counts().different.load(Ordering::Relaxed), 0);
-    keeper.stop().await;
+    keeper.stop(Duration::from_secs(30)).await;
     broker.close();
     bed.sweep().await;
 }
@@ -224,7 +224,7 @@ async fn a_shipper_that_is_killed_in_the_middle_is_gone_on_with_up_to_the_last_l
     assert!(text == expected, "the worker's text is whole");
     let last_line = String::from_utf8_lossy(last_line);
     assert!(last_line.ends_with("{scheduler} ERROR - The worker was lost\n") && last_line.lines().count() == 1);
-    keeper.stop().await;
+    keeper.stop(Duration::from_secs(30)).await;
     broker.close();
     bed.sweep().await;
 }
@@ -258,7 +258,7 @@ async fn what_is_hostile_is_put_aside_and_holds_up_nothing() {
     depth_becomes(&broker, &bed.names().dead(), count).await;
     assert_eq!(keeper.counts().rejected.load(Ordering::Relaxed), count);
     assert!(!outside.exists());
-    keeper.stop().await;
+    keeper.stop(Duration::from_secs(30)).await;
     broker.close();
     bed.sweep().await;
 }
