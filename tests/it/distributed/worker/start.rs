@@ -48,7 +48,9 @@ async fn a_broker_that_is_not_there_is_waited_for() {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     desk.set("celery.broker_url", &desk.url_at(port));
     let worker = desk.start(&[]);
-    worker.says("is it started, and is [celery] broker_url right?").await;
+    // Its connection for Celery's tools says it in other words.
+    worker.says("no connection to the broker: tried again").await;
+    assert!(worker.said().contains("is it started, and is [celery] broker_url right?"), "{}", worker.said());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("still free");
     let server = desk.server();
     tokio::spawn(async move {
