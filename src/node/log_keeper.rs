@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::broker::{self, AfterReconnect, Broker, Deliveries, Delivery, Event, Events, Subscription};
@@ -58,13 +58,14 @@ pub struct Counts {
 pub struct LogKeeper {
     orders: mpsc::UnboundedSender<Order>,
     counts: Arc<Counts>,
+    broker: Broker,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 enum Order {
     Say { log_path: String, text: String },
-    Stop(oneshot::Sender<()>),
+    Stop,
 }
 
 impl LogKeeper {
@@ -85,12 +86,13 @@ impl LogKeeper {
             Work { keeping: Some(keeping), counts: Arc::clone(&counts), unsynced: Vec::new(), waiting: Vec::new() };
         // The node's own connection tells people how the broker is.
         let (broker, events, _replies) = Broker::open(options);
+        let own = broker.clone();
         let task = tokio::spawn(async move {
-            work.run(&broker, hears).await;
-            broker.close();
+            work.run(&own, hears).await;
+            own.close();
             say_goodbye(events).await;
         });
-        Ok(Self { orders, counts, task })
+        Ok(Self { orders, counts, broker, task })
     }
 
     /// Ends a log with a line of the scheduler's, for an attempt whose worker was lost. What its worker may yet ship comes
@@ -107,16 +109,13 @@ impl LogKeeper {
     /// Takes nothing more. What was taken is on disk and acknowledged when this returns, or, when the broker does not
     /// let it within `patience`, comes to the next keeper.
     pub async fn stop(mut self, patience: Duration) {
-        let (done, stopped) = oneshot::channel();
-        let _ = self.orders.send(Order::Stop(done));
-        let goodbye = async {
-            // An error means that it has ended already.
-            let _ = stopped.await;
-            let _ = (&mut self.task).await;
-        };
-        if tokio::time::timeout(patience, goodbye).await.is_err() {
+        // An error means that it has ended already.
+        let _ = self.orders.send(Order::Stop);
+        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
             tracing::warn!("the broker lets the keeper of logs not go in order: what came last comes to the next one");
             self.task.abort();
+            // Its connection would go on without it.
+            self.broker.close();
         }
     }
 }
@@ -171,15 +170,12 @@ impl Work {
                 },
                 order = orders.recv() => match order {
                     Some(Order::Say { log_path, text }) => self.say(log_path, text).await,
-                    stop => {
+                    Some(Order::Stop) | None => {
                         if let Some((subscription, _)) = subscribed.take() {
                             self.sync().await;
                             if let Err(error) = subscription.close().await {
                                 tracing::debug!(%error, "the subscription to logs did not close in order");
                             }
-                        }
-                        if let Some(Order::Stop(done)) = stop {
-                            let _ = done.send(());
                         }
                         return;
                     }

@@ -44,21 +44,8 @@ const COLUMNS: [&str; 18] = [
     "created_at",
     "completed_at",
 ];
-/// What fits a line: the others are for programs.
-const SHOWN: [&str; 12] = [
-    "id",
-    "dag_id",
-    "state",
-    "from_date",
-    "to_date",
-    "dates",
-    "success",
-    "failed",
-    "running",
-    "queued",
-    "skipped",
-    "left",
-];
+/// So many of them fit a line: the others are for programs.
+const SHOWN: usize = 12;
 
 impl List {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
@@ -71,7 +58,7 @@ impl List {
             rows.push(row(&entry));
         }
         let columns = match self.output.format {
-            OutputFormat::Table | OutputFormat::Plain => &SHOWN[..],
+            OutputFormat::Table | OutputFormat::Plain => &COLUMNS[..SHOWN],
             OutputFormat::Json | OutputFormat::Yaml => &COLUMNS[..],
         };
         Ok(rows.write_columns(columns, self.output.format, &mut session.out)?)
