@@ -259,7 +259,7 @@ pub(super) fn worker_settings(
         machine_id: std::fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned(),
         kill_grace: settings.workers.kill_grace,
         max_task_log_bytes: settings.logging.max_task_log_bytes,
-        python: PythonRuntime { command: python },
+        python: PythonRuntime { warm: false, command: python },
         mail: translate::mail(settings),
         sensitive: translate::sensitive(settings),
         base_url: base_url(settings),
