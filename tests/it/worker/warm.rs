@@ -139,6 +139,10 @@ os.system('echo a line of a child')
     let mut started = result(&fresh, &report);
     started["parent"].take();
     started["folder"] = forked["folder"].clone();
+    // What the worker itself was started with is not handed on.
+    let files = |seen: &mut Value| seen["files"].take().as_u64().expect("a number");
+    let (of_forked, of_started) = (files(&mut forked), files(&mut started));
+    assert!(of_forked <= of_started, "{of_forked} open files, and not {of_started}");
     assert_eq!(forked, started, "the same in both");
     assert_eq!(forked["folder"], json!(world.settings.dags_folder), "{forked}");
     assert_eq!(forked["leads"], json!(true));
