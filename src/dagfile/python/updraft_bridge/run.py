@@ -19,6 +19,9 @@ from .model.exceptions import (
 
 RETURN_VALUE = "return_value"
 
+# What a task may return.
+RETURNS = "text, numbers, booleans, lists or dicts with text as keys"
+
 # Whether the log is set up: where a file is kept imported, that was done before it.
 _logs = False
 
@@ -215,8 +218,7 @@ def check_json(value, what):
     if found:
         where, kind = found
         raise AirflowException(
-            "expected %s to be JSON, got: %s%s; return text, numbers, booleans, lists or dicts with text as keys"
-            % (what, kind, " at %s" % where if where else "")
+            "expected %s to be JSON, got: %s%s; return %s" % (what, kind, " at %s" % where if where else "", RETURNS)
         )
 
 
