@@ -148,8 +148,17 @@ fn run_with(start: Start, values: &[(&str, &str, Value)], variables: &[(&str, &s
         }
     }
     attempt.exit_code = child.wait().expect("python3 ends").code();
-    attempt.log = std::fs::read_to_string(log.path()).expect("the log is text");
+    attempt.log = readable(&std::fs::read_to_string(log.path()).expect("the log is text"));
     attempt
+}
+
+/// As the worker shows the lines that say what they are.
+fn readable(log: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('\u{1e}').map(|rest| rest.splitn(3, '\u{1f}').collect::<Vec<_>>()) {
+        Some(parts) if parts.len() == 3 => format!("{{{}}} {} - {}", parts[1], parts[0], parts[2]),
+        Some(_) | None => line.trim_start_matches('\u{1e}').to_owned(),
+    };
+    log.split_inclusive('\n').map(line).collect()
 }
 
 fn send(channel: &mut UnixStream, message: &impl serde::Serialize) {

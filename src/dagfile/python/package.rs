@@ -17,6 +17,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/imports.py", include_bytes!("updraft_bridge/imports.py")),
     ("updraft_bridge/fork.py", include_bytes!("updraft_bridge/fork.py")),
     ("updraft_bridge/keeper.py", include_bytes!("updraft_bridge/keeper.py")),
+    ("updraft_bridge/task_log.py", include_bytes!("updraft_bridge/task_log.py")),
     ("updraft_bridge/warm.py", include_bytes!("updraft_bridge/warm.py")),
     ("updraft_bridge/leave.py", include_bytes!("updraft_bridge/leave.py")),
     ("updraft_bridge/limits.py", include_bytes!("updraft_bridge/limits.py")),

@@ -221,12 +221,12 @@ class Watch:
 
     def imports(self, path):
         """Imports the file as a task would, and gives what it wrote."""
-        from . import finder, imports, run
+        from . import finder, imports, task_log
         from .model import store_values
 
         said = Said()
         self.open_before = open_files()
-        run.log_to_stdout()
+        task_log.set_up()
         store_values.use_channel(NoChannel(self))
         finder.install()
         imports.use_folder(self.folder)

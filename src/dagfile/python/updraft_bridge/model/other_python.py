@@ -62,7 +62,9 @@ def report(error):
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     sys.stdout.flush()
-    traceback.print_exception(type(error), error, trace or error.__traceback__)
+    text = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__)).rstrip("\n")
+    # One block of the task's log (`task_log.py`).
+    sys.stderr.write("\x1eERROR\x1fstderr\x1f" + text.replace("\n", "\n\x1e\x1e") + "\n")
     sys.stderr.flush()
 
 
