@@ -68,6 +68,9 @@ pub struct Posted {
 pub struct PythonRuntime {
     /// Interpreter and arguments that start the bridge, with the task's channel as standard input.
     pub command: Vec<OsString>,
+    /// Whether the command, with [`WARM_WORD`](super::companion::WARM_WORD) after it, makes an interpreter that forks
+    /// the tasks.
+    pub warm: bool,
 }
 
 impl WorkerSettings {

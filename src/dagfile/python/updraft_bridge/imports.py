@@ -15,6 +15,11 @@ import zlib
 from . import notes
 
 
+# Modules of DAG files that were imported before this process was forked, by their paths.
+_kept = {}
+_folders = set()
+
+
 class Uncached(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname):
         path = self.get_filename(fullname)
@@ -24,6 +29,9 @@ class Uncached(importlib.machinery.SourceFileLoader):
 def use_folder(folder):
     """Makes the modules of the DAGs folder importable."""
     folder = os.path.abspath(folder)
+    if folder in _folders:
+        return
+    _folders.add(folder)
     loaders = (
         (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
         (Uncached, importlib.machinery.SOURCE_SUFFIXES),
@@ -40,6 +48,12 @@ def use_folder(folder):
         sys.path.append(folder)
 
 
+def is_authors(module):
+    """Whether a module stands in the DAGs folder."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.startswith(tuple(folder.rstrip(os.sep) + os.sep for folder in _folders))
+
+
 def inside(path, folder):
     path, folder = os.path.realpath(path), os.path.realpath(folder)
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
@@ -54,6 +68,8 @@ def relative(path, folder):
 
 def load(path):
     """Runs a DAG file as a module under a name that no other module can have."""
+    if path in _kept:
+        return _kept[path]
     stem = os.path.splitext(os.path.basename(path))[0]
     name = "updraft_dag_%08x_%s" % (zlib.crc32(path.encode("utf-8", "surrogateescape")), stem)
     loader = Uncached(name, path)
@@ -63,6 +79,11 @@ def load(path):
     notes.dag_file = path
     loader.exec_module(module)
     return module
+
+
+def keep(path):
+    """Loads a DAG file for every process that is forked from this one."""
+    _kept[path] = load(path)
 
 
 def local_modules(folder, besides):
