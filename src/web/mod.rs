@@ -1,3 +1,4 @@
-//! What people see. So far the health of a node; it reads, and changes nothing itself.
+//! What people see. So far the health of a node and the looks of pages; it reads, and changes nothing itself.
 
 pub mod health;
+pub mod view;
