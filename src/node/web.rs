@@ -16,7 +16,7 @@ use crate::web::health::Pulse;
 use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
 use super::run::{NodeError, base_url};
@@ -50,6 +50,7 @@ pub(super) fn serve(
         pulse,
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
+        catalogue: Catalogue::default(),
     });
     let address = address(settings);
     crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })

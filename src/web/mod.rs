@@ -10,6 +10,7 @@
 pub mod api;
 pub mod asset;
 pub mod caller;
+pub mod catalogue;
 mod check;
 mod dress;
 pub mod error;
@@ -31,6 +32,7 @@ use actix_web::{App, HttpServer};
 
 pub use actix_web::dev::Server;
 pub use caller::{Caller, How};
+pub use catalogue::Catalogue;
 pub use error::Error;
 pub use logs::LogFolder;
 pub use route::{Needs, Route};

@@ -12,6 +12,7 @@ use crate::protocol::control::{Control, Refused, Reply};
 use crate::store::Store;
 
 use super::caller::Caller;
+use super::catalogue::Catalogue;
 use super::error::Error;
 use super::health::Pulse;
 use super::logs::LogFolder;
@@ -47,6 +48,7 @@ pub struct Parts {
     pub pulse: Pulse,
     pub logs: LogFolder,
     pub settings: WebSettings,
+    pub catalogue: Catalogue,
 }
 
 impl Web {

@@ -140,7 +140,7 @@
   window.updraft = { redraw: soon };
   const source = document.body.dataset.stream;
   if (source && all("[data-live]").length) {
-    let stream = null, wait = 500, lost = false;
+    let stream = null, wait = 500, lost = !source.includes("since=");
     const open = () => {
       stream = new EventSource(source);
       stream.onopen = () => {
@@ -265,6 +265,7 @@
         case "boolean": return field.checked;
         case "integer": case "number": return text === "" ? null : Number(text);
         case "array": case "object": case "json": return text.trim() === "" ? null : JSON.parse(text);
+        case "datetime": return text === "" ? null : text.replace(/^(\S{10}T\d\d:\d\d)$/, "$1:00") + (/[zZ]|[+-]\d\d:\d\d$/.test(text) ? "" : "+00:00");
         case "lines": return text.split("\n").filter((line) => line !== "");
         default: return text === "" && field.dataset.nullable ? null : text;
       }
@@ -286,6 +287,7 @@
         const now = conf[field.dataset.param];
         if (now === undefined) continue;
         if (field.dataset.type === "boolean") field.checked = Boolean(now);
+        else if (field.dataset.type === "datetime" && typeof now === "string") field.value = now.slice(0, 19);
         else if (field.dataset.type === "lines" && Array.isArray(now)) field.value = now.join("\n");
         else if (typeof now === "string" && field.dataset.type !== "json") field.value = now;
         else field.value = now === null ? "" : typeof now === "object" || field.dataset.type === "json" ? JSON.stringify(now) : String(now);

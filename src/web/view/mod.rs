@@ -3,10 +3,12 @@
 //! content security policy forbids.
 
 pub mod address;
+pub mod bars;
 pub mod form;
 pub mod frame;
 pub mod icon;
 pub mod number;
+pub mod param;
 pub mod state;
 pub mod table;
 pub mod time;
