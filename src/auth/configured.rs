@@ -86,8 +86,9 @@ impl Configured {
 fn read(file: &Path) -> io::Result<BTreeMap<String, String>> {
     match fs::read_to_string(file) {
         Ok(text) if text.trim().is_empty() => Ok(BTreeMap::new()),
-        Ok(text) => serde_json::from_str(&text)
-            .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, format!("expected {{\"user\": \"password\"}}: {why}"))),
+        Ok(text) => serde_json::from_str(&text).map_err(|why| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("expected {{\"user\": \"password\"}}: {why}"))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(error),
     }

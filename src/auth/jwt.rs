@@ -154,10 +154,8 @@ mod tests {
         for wrong in [format!("{signed}."), signed.to_owned(), format!("{token}A"), "..".to_owned(), String::new()] {
             assert!(verify(&wrong).is_err(), "{wrong}");
         }
-        let changed = ours().sign(
-            &Header { alg: "HS512".to_owned(), typ: None },
-            &Claims { sub: "root".to_owned(), ..claims },
-        );
+        let changed =
+            ours().sign(&Header { alg: "HS512".to_owned(), typ: None }, &Claims { sub: "root".to_owned(), ..claims });
         let (changed, _) = changed.rsplit_once('.').expect("three parts");
         let (_, mac) = token.rsplit_once('.').expect("three parts");
         assert_eq!(verify(&format!("{changed}.{mac}")), Err(BadToken::Forged));

@@ -233,7 +233,9 @@ fn a_secret_that_nothing_reads_yet_cannot_keep_the_program_from_starting() {
     let warnings = machine.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings.iter().any(|line| line.contains("[api] secret_key: the command `false` failed")));
-    assert!(warnings.iter().any(|line| line.contains("[workers] secrets_backend_kwargs: there is no secrets backend yet")));
+    assert!(
+        warnings.iter().any(|line| line.contains("[workers] secrets_backend_kwargs: there is no secrets backend yet"))
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
 use super::fernet_key;
@@ -57,6 +57,7 @@ pub(super) fn serve(
         pulse,
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
+        catalogue: Catalogue::default(),
     });
     let address = address(settings);
     crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })
@@ -141,7 +142,10 @@ fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) 
     let proxy = Proxy {
         addresses: api.remote_user_proxies.iter().map(address).collect::<Result<_, _>>()?,
         header: Some(api.remote_user_header.trim().to_owned()).filter(|header| !header.is_empty()),
-        role: api.remote_user_role.parse().map_err(|unknown: UnknownRole| wrong("api", "remote_user_role", &unknown.to_string()))?,
+        role: api
+            .remote_user_role
+            .parse()
+            .map_err(|unknown: UnknownRole| wrong("api", "remote_user_role", &unknown.to_string()))?,
     };
     if proxy.header.is_some() && proxy.addresses.is_empty() {
         let why = "it is set, and no address of a proxy is: everybody could send it";

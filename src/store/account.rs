@@ -1,7 +1,9 @@
 //! Users and their roles. What a role means is not known here.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
 
 use crate::domain::time::Time;
 
@@ -33,7 +35,10 @@ pub struct AccountRow {
 /// Without the hash.
 impl std::fmt::Debug for AccountRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccountRow").field("username", &self.username).field("roles", &self.roles).finish_non_exhaustive()
+        f.debug_struct("AccountRow")
+            .field("username", &self.username)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +52,8 @@ impl Store {
         };
         let (models, roles) = read.await.map_err(|error| self.location.explain(&error))?;
         let with_roles = |model: account::Model| {
-            let own = roles.iter().filter(|role| role.username == model.username).map(|role| role.role.clone()).collect();
+            let own =
+                roles.iter().filter(|role| role.username == model.username).map(|role| role.role.clone()).collect();
             row(model, own).map_err(|row| self.location.unreadable(row))
         };
         models.into_iter().map(with_roles).collect()

@@ -11,6 +11,7 @@ pub mod api;
 pub mod asset;
 pub mod audit;
 pub mod caller;
+pub mod catalogue;
 mod check;
 mod dress;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod state;
 pub mod vault;
+pub mod view;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use actix_web::{App, HttpServer};
 
 pub use actix_web::dev::Server;
 pub use caller::{Caller, How};
+pub use catalogue::Catalogue;
 pub use error::Error;
 pub use logs::LogFolder;
 pub use route::{Needs, Route};
@@ -48,7 +51,10 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// Everything that is answered.
 pub fn routes() -> Vec<Route> {
-    [health::routes(), asset::routes(), sign_in::routes(), api::routes(), page::routes()].into_iter().flatten().collect()
+    [health::routes(), asset::routes(), sign_in::routes(), api::routes(), page::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.

@@ -13,6 +13,7 @@ use crate::store::Store;
 
 use super::audit::{Deed, Record};
 use super::caller::Caller;
+use super::catalogue::Catalogue;
 use super::error::Error;
 use super::health::Pulse;
 use super::logs::LogFolder;
@@ -51,6 +52,7 @@ pub struct Parts {
     pub settings: WebSettings,
     pub sign_in: SignIn,
     pub record: Record,
+    pub catalogue: Catalogue,
 }
 
 impl Web {

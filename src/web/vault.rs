@@ -50,7 +50,9 @@ impl WebVault {
     pub async fn set_variables(&self, caller: &Caller, variables: &[Variable]) -> Result<(), VaultError> {
         let done = self.vault.set_variables(variables).await;
         for variable in variables {
-            self.record.keep(caller, Deed::new("post_variable").about(variable.key.as_str()), outcome(&done, true)).await;
+            self.record
+                .keep(caller, Deed::new("post_variable").about(variable.key.as_str()), outcome(&done, true))
+                .await;
         }
         done
     }

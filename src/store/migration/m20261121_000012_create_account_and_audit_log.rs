@@ -1,7 +1,9 @@
 //! Who may sign in, who has, and who did what.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, big_integer_null, boolean, integer_null, string_len, string_len_null, text, text_null};
+use sea_orm_migration::schema::{
+    big_integer, big_integer_null, boolean, integer_null, string_len, string_len_null, text, text_null,
+};
 
 use super::change::{NewIndex, create_table};
 

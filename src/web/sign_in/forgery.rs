@@ -1,7 +1,8 @@
 //! Whether a change was asked for by the page of another site. A browser sends our cookie along with whatever any
 //! page makes it send; so a change needs a sign that it comes from a page of ours.
 
-use actix_web::dev::{BoxedPayloadStream, Payload, ServiceRequest};
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::error::PayloadError;
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use futures_util::stream;
@@ -58,8 +59,8 @@ async fn field(request: &mut ServiceRequest) -> Result<Option<String>, Error> {
     }
     let body = request.extract::<Bytes>().await.map_err(|error| Error::foreign(&error))?;
     let token = value_of(FIELD, &body);
-    let again: BoxedPayloadStream = Box::pin(stream::iter([Ok(body)]));
-    request.set_payload(Payload::Stream { payload: again });
+    let again = stream::iter([Ok::<_, PayloadError>(body)]);
+    request.set_payload(Payload::Stream { payload: Box::pin(again) });
     Ok(token)
 }
 

@@ -46,7 +46,9 @@ pub async fn identify(request: &HttpRequest, web: &Web) -> Result<Option<Caller>
         let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
         return match scheme.to_ascii_lowercase().as_str() {
             "bearer" => bearer(web, rest.trim()).await.map(|account| Some(caller(account, How::Token, from()))),
-            "basic" => basic(web, rest.trim(), &from()).await.map(|account| Some(caller(account, How::Password, from()))),
+            "basic" => {
+                basic(web, rest.trim(), &from()).await.map(|account| Some(caller(account, How::Password, from())))
+            }
             _ => Err(Error::NotSignedIn),
         };
     }
@@ -76,7 +78,8 @@ pub(super) fn session_token(request: &HttpRequest, web: &Web) -> Option<String> 
 async fn session(web: &Web, token: &str) -> Result<Option<Account>, Error> {
     let (hash, now) = (secret::hash(token), Utc::now());
     let Some(row) = web.store.session(&hash).await? else { return Ok(None) };
-    let lasts = until(row.created_at, now) < web.sign_in.session_lasts && until(row.seen_at, now) < web.sign_in.session_idles;
+    let lasts =
+        until(row.created_at, now) < web.sign_in.session_lasts && until(row.seen_at, now) < web.sign_in.session_idles;
     if !lasts {
         web.store.end_session(&hash).await?;
         return Ok(None);

@@ -12,12 +12,12 @@ use crate::store::SessionRow;
 use crate::web::audit::Deed;
 use crate::web::caller::{Caller, How};
 use crate::web::error::Error;
-use crate::web::page;
 use crate::web::route::{Needs, Route};
 use crate::web::state::Web;
 use crate::web::view::form::{Field, field};
 
 use super::address;
+use super::doorway::doorway;
 use super::identify::{cookie_name, identify, session_token, sign_in};
 
 pub fn routes() -> Vec<Route> {
@@ -131,7 +131,7 @@ fn form(web: &Web, user: &str, next: &str, error: Option<&Error>) -> HttpRespons
     let status = error.map_or(StatusCode::OK, Error::status);
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
-        .body(page::outside(&web.settings, "Sign in", &body).into_string())
+        .body(doorway(&web.settings, "Sign in", &body).into_string())
 }
 
 fn body(user: &str, next: &str, wrong: Option<&str>) -> Markup {
@@ -152,7 +152,15 @@ mod tests {
 
     #[test]
     fn nobody_is_led_away_after_the_login() {
-        for next in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/a\r\nX: y", "/login?next=/"] {
+        for next in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "",
+            "/a\r\nX: y",
+            "/login?next=/",
+        ] {
             assert_eq!(local(next), "/", "{next:?}");
         }
         assert_eq!(local("/dags/a?tab=grid#x"), "/dags/a?tab=grid#x");

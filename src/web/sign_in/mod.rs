@@ -1,6 +1,7 @@
 //! How callers prove who they are: a session of a browser, a token, a password, or the word of a proxy in front.
 
 mod address;
+mod doorway;
 mod forgery;
 mod identify;
 mod login;

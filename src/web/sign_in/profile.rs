@@ -10,10 +10,11 @@ use crate::store::ApiTokenRow;
 use crate::web::audit::Deed;
 use crate::web::caller::{Caller, How};
 use crate::web::error::Error;
-use crate::web::page;
+use crate::web::page::shell::Shell;
 use crate::web::route::{Needs, Route};
 use crate::web::state::Web;
 use crate::web::view::form::{self, Field, field};
+use crate::web::view::frame::Here;
 
 use super::identify::sign_in;
 
@@ -30,8 +31,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn show(web: Web, caller: Caller) -> Result<HttpResponse, Error> {
-    answer(&web, &caller, &html! {}).await
+async fn show(shell: Shell) -> Result<HttpResponse, Error> {
+    answer(&shell, &html! {}).await
 }
 
 #[derive(Deserialize)]
@@ -66,7 +67,8 @@ struct NewToken {
     days: String,
 }
 
-async fn make_token(web: Web, caller: Caller, entry: web::Form<NewToken>) -> Result<HttpResponse, Error> {
+async fn make_token(shell: Shell, entry: web::Form<NewToken>) -> Result<HttpResponse, Error> {
+    let (web, caller) = (&shell.web, &shell.caller);
     if caller.how == How::EveryoneIsAdmin || web.sign_in.accounts.find(&caller.user).await?.is_none() {
         return Err(Error::Bad("a token belongs to a user: make one with `updraft users create`".to_owned()));
     }
@@ -84,11 +86,11 @@ async fn make_token(web: Web, caller: Caller, entry: web::Form<NewToken>) -> Res
         expires_at: days.map(|days| now + Duration::days(days.into())),
     };
     web.store.add_api_token(&row).await?;
-    web.record.keep(&caller, Deed::new("create_api_token").about(&row.name), "done").await;
+    web.record.keep(caller, Deed::new("create_api_token").about(&row.name), "done").await;
     let shown = html! {
         p role="status" { "Your new token, which is shown this once: " code { (text) } }
     };
-    answer(&web, &caller, &shown).await
+    answer(&shell, &shown).await
 }
 
 #[derive(Deserialize)]
@@ -104,12 +106,11 @@ async fn delete_token(web: Web, caller: Caller, entry: web::Form<OldToken>) -> R
     Ok(HttpResponse::SeeOther().insert_header(("location", "/profile")).finish())
 }
 
-async fn answer(web: &Web, caller: &Caller, above: &Markup) -> Result<HttpResponse, Error> {
+async fn answer(shell: &Shell, above: &Markup) -> Result<HttpResponse, Error> {
+    let Shell { web, caller, .. } = shell;
     let tokens = web.store.api_tokens(&caller.user).await?;
     let has_password = web.store.account(&caller.user).await?.is_some();
-    let body = body(caller, has_password, &tokens, above);
-    let html = page::outside(&web.settings, "Profile", &body).into_string();
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
+    shell.page("Profile", Here::Elsewhere, &body(caller, has_password, &tokens, above)).await
 }
 
 fn body(caller: &Caller, has_password: bool, tokens: &[ApiTokenRow], above: &Markup) -> Markup {
@@ -152,6 +153,5 @@ fn body(caller: &Caller, has_password: bool, tokens: &[ApiTokenRow], above: &Mar
             (field(&Field { name: "days", label: "Days", help: "For how many days it holds; empty: for good.", ..Field::default() }))
             div.row { button.button type="submit" { "Make a token" } }
         }))
-        p { a href="/" { "Back to the DAGs" } }
     }
 }
