@@ -61,6 +61,8 @@ pub struct WebSettings {
     pub test_connection: bool,
     /// Everybody who reaches the address is an administrator: for one person's own machine.
     pub all_admins: bool,
+    /// Programs of this machine read `/metrics` without a token.
+    pub metrics_are_open: bool,
 }
 
 impl WebSettings {
