@@ -213,8 +213,9 @@ fn numbers(numbers: &Numbers) -> Markup {
             (one(numbers.queued, "s-queued", "queued", "/queues"))
             (one(numbers.failed_today, "s-failed", "failed today", "/runs?state=failed&since=today"))
             a.wide-only href="/workers" title="Slots in use" {
-                b { (number::count(numbers.slots_used)) }
-                "/" (numbers.slots.map_or_else(|| "∞".to_owned(), number::count)) " "
+                span {
+                    b { (number::count(numbers.slots_used)) } "/" (numbers.slots.map_or_else(|| "∞".to_owned(), number::count))
+                }
                 span.word { "slots" }
             }
         }
