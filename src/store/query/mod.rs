@@ -38,7 +38,7 @@ use super::open::Store;
 
 impl Store {
     /// Models as rows, or the error for people.
-    fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         models: Result<Vec<M>, DbErr>,
     ) -> Result<Vec<R>, StoreError> {
@@ -46,7 +46,7 @@ impl Store {
         models.into_iter().map(R::try_from).collect::<Result<_, _>>().map_err(|row| self.location.unreadable(row))
     }
 
-    fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         model: Result<Option<M>, DbErr>,
     ) -> Result<Option<R>, StoreError> {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{DbErr, FromQueryResult, Statement};
 use sea_orm::ConnectionTrait;
+use sea_orm::{DbErr, FromQueryResult, Statement};
 
 use crate::domain::ids::{DagId, MapIndex, PoolName, QueueName, RunId, TaskId, WorkerId};
 use crate::domain::state::TaskState;

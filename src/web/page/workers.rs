@@ -60,11 +60,15 @@ async fn workers(shell: Shell) -> Result<HttpResponse, Error> {
 }
 
 fn none() -> Markup {
-    empty(Icon::Worker, "No worker is online", &html! {
-        p { "Start one on any machine that reaches the broker:" }
-        pre { "updraft celery worker --concurrency 8 --queues default" }
-        p.quiet { "With LocalExecutor the scheduler's own node works: " code { "updraft standalone" } "." }
-    })
+    empty(
+        Icon::Worker,
+        "No worker is online",
+        &html! {
+            p { "Start one on any machine that reaches the broker:" }
+            pre { "updraft celery worker --concurrency 8 --queues default" }
+            p.quiet { "With LocalExecutor the scheduler's own node works: " code { "updraft standalone" } "." }
+        },
+    )
 }
 
 fn table(shell: &Shell, workers: &[&ListedWorker], owned: &[Owned]) -> Markup {
@@ -152,7 +156,7 @@ fn running<'a>(owned: impl Iterator<Item = &'a Owned>, now: Time) -> Markup {
 fn task_address(one: &Owned) -> String {
     let (dag, run, task) = (escape(one.dag.as_str()), escape(one.run_id.as_str()), escape(one.task.as_str()));
     let base = format!("/dags/{dag}/runs/{run}/tasks/{task}");
-    if one.map_index == MapIndex::NONE { base } else { format!("{base}/{}", one.map_index) }
+    if one.map_index == MapIndex::UNMAPPED { base } else { format!("{base}/{}", one.map_index) }
 }
 
 /// What a worker can be told. Each says what becomes of the work that it has.
@@ -164,10 +168,20 @@ fn orders(shell: &Shell, worker: &ListedWorker) -> Markup {
         details.menu.end id={ "orders-" (worker.row.id.0) } {
             summary.button.ghost.square aria-label={ "Orders for " (name) } { (icon(Icon::More)) }
             div.sheet {
-                div.title { "Takes nothing new; the " (left) " it has go on" }
-                @if worker.row.status.takes_work() {
+                @if worker.row.queues.is_empty() {
+                    div.title { "It is drained: it takes nothing" }
+                } @else {
+                    div.title { "Takes nothing new; the " (left) " it has go on" }
                     (form::action("/workers/order", csrf, &[("name", name), ("order", "drain")],
                         &html! { button type="submit" { (icon(Icon::Drain)) "Drain" } }))
+                }
+                form.row method="post" action="/workers/order" {
+                    (form::csrf(csrf))
+                    input type="hidden" name="name" value=(name);
+                    input type="hidden" name="order" value="add_queue";
+                    input name="queue" required value=[worker.row.queues.is_empty().then_some("default")]
+                        placeholder="queue" aria-label={ "Queue for " (name) } autocomplete="off";
+                    button type="submit" { "Take from this queue too" }
                 }
                 div.title { "Other slots; what runs, runs on" }
                 form.row method="post" action="/workers/order" {
@@ -199,9 +213,12 @@ async fn tell(shell: &Shell, fields: &Fields) -> Result<Toast, Error> {
     let name: String = fields.parse("name")?;
     let (order, said) = match fields.text("order") {
         "drain" => (WorkerOrder::RemoveAllQueues, "takes nothing new"),
+        "add_queue" => (WorkerOrder::AddQueue { queue: fields.parse("queue")? }, "takes from that queue too"),
         "resize" => (WorkerOrder::Resize { slots: fields.parse::<NonZeroU32>("slots")? }, "changes its slots"),
         "shutdown" => (WorkerOrder::Shutdown { deadline: GRACE }, "finishes and leaves"),
-        other => return Err(Error::Bad(format!("expected an order (drain, resize, shutdown), got: {other}"))),
+        other => {
+            return Err(Error::Bad(format!("expected an order (drain, add_queue, resize, shutdown), got: {other}")));
+        }
     };
     match shell.web.control(&shell.caller, Control::OrderWorkers { name: Some(name), order }).await? {
         Reply::WorkersOrdered { workers } => Ok(Toast::good(format!("{} {said}", workers.join(", ")))),
@@ -306,7 +323,8 @@ mod tests {
     #[test]
     fn a_queue_without_workers_says_so() {
         assert!(verdict(&Queue::default(), 3).into_string().contains("start a worker"));
-        let full = Queue { workers: 1, slots: 2, counts: BTreeMap::from([(TaskState::Running, 2)]), ..Queue::default() };
+        let full =
+            Queue { workers: 1, slots: 2, counts: BTreeMap::from([(TaskState::Running, 2)]), ..Queue::default() };
         assert!(verdict(&full, 1).into_string().contains("every slot is taken"));
         assert!(verdict(&full, 0).into_string().contains("flows"));
     }

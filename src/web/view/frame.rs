@@ -239,6 +239,7 @@ fn mine(user: &str, csrf: &str) -> Markup {
             summary.button.ghost aria-label={ "Signed in as " (user) } { (icon(Icon::Person)) (icon(Icon::Down)) }
             div.sheet {
                 div.title { "Signed in as " b { (user) } }
+                a href="/profile" { "Password and tokens" }
                 (form::action("/logout", csrf, &[], &out))
             }
         }
