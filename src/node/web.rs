@@ -220,6 +220,7 @@ fn web_settings(config: &config::Config) -> WebSettings {
         },
         configuration: config.entries().iter().map(row).collect(),
         test_connection: settings.core.test_connection == config::TestConnection::Enabled,
+        sensitive: super::translate::sensitive(settings),
         all_admins: settings.core.simple_auth_manager_all_admins,
         metrics_are_open: settings.metrics.prometheus_open_on_loopback && is_loopback(&settings.api.host),
     }

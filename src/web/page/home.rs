@@ -290,7 +290,7 @@ impl Rows<'_> {
                         }
                     }
                 }
-                td.nowrap { span title={ (dag.card.summary) ", " (dag.card.timezone.name()) } { (short(&dag.card.schedule)) } }
+                td.nowrap { (schedule(dag)) }
                 td.nowrap {
                     @if dag.row.is_paused { span.quiet { "paused" } } @else { (time::ago_or_dash(next_run(dag), now)) }
                 }
@@ -349,13 +349,21 @@ impl Rows<'_> {
     }
 }
 
-/// At most as much of a schedule as a cell bears.
-fn short(schedule: &str) -> String {
-    if schedule.chars().count() <= 24 {
-        schedule.to_owned()
-    } else {
-        schedule.chars().take(23).chain(['…']).collect()
+/// In words, with the way that it is written on hover.
+fn schedule(dag: &Listed) -> Markup {
+    let card = &dag.card;
+    let (words, class) = match card.kind {
+        ScheduleKind::Manual => ("manual", "quiet"),
+        ScheduleKind::Time | ScheduleKind::Assets | ScheduleKind::Once => (card.summary.as_str(), ""),
+    };
+    html! {
+        span class=(class) title={ (card.schedule) ": " (card.summary) ", " (card.timezone.name()) } { (short(words)) }
     }
+}
+
+/// At most as much of a text as a cell bears.
+fn short(text: &str) -> String {
+    if text.chars().count() <= 32 { text.to_owned() } else { text.chars().take(31).chain(['…']).collect() }
 }
 
 fn under_way(dag: &str, counts: Option<&BTreeMap<TaskState, u64>>) -> Markup {
@@ -441,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_long_schedule_is_cut_and_frequent_words_come_first() {
-        assert_eq!(short("0 0 1,2,3,4,5,6,7,8,9 * * *").chars().count(), 24);
+        assert_eq!(short("at minute 0 past hour 1, 2, 3, 4, 5, 6, 7 and 8").chars().count(), 32);
         let tags: Vec<String> = ["b", "a", "b"].map(str::to_owned).to_vec();
         assert_eq!(words(tags.iter()), [("b", 2), ("a", 1)]);
     }

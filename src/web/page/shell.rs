@@ -88,7 +88,6 @@ impl Shell {
     ) -> Result<HttpResponse, Error> {
         let numbers = self.numbers().await?;
         let settings = &self.web.settings;
-        let instance = if settings.instance_name.is_empty() { "Updraft" } else { settings.instance_name.as_str() };
         let page = Page {
             title,
             here,
@@ -100,7 +99,7 @@ impl Shell {
             assets: Assets { style: asset::url("updraft.css"), script: asset::url("updraft.js") },
             stream: Some(&self.stream),
             scripts,
-            instance,
+            instance: settings.name(),
             version: settings.version,
         };
         let mut answer = HttpResponse::Ok();
