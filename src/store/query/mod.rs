@@ -8,6 +8,8 @@ mod backfills;
 mod dags;
 mod history;
 mod import_errors;
+mod listing;
+mod lists;
 mod notifications;
 mod past;
 mod runs;
@@ -19,6 +21,11 @@ mod xcoms;
 pub use backfills::BackfillEntry;
 pub use dags::DagEntry;
 pub use import_errors::ImportError;
+pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
+pub use lists::{
+    NumberedError, PoolUse, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
+    import_error_fields, pool_fields, run_fields, task_fields, version_fields, xcom_fields,
+};
 pub use notifications::NotificationFilter;
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
