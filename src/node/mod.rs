@@ -24,4 +24,5 @@ pub mod standalone;
 mod standby;
 pub mod test_run;
 pub mod translate;
+mod web;
 pub mod worker;

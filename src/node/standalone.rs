@@ -10,12 +10,13 @@ use crate::domain::executor::ExecutorKind;
 use crate::protocol::status::{NodeStatus, Part};
 use crate::scheduler::message::HowAreYou;
 use crate::store::Store;
-use crate::web::health::{self, Pulse, Server};
+use crate::web::health::Pulse;
 
 use super::client::Tables;
 use super::leader::LeaderNode;
 use super::run::{Node, NodeError};
 use super::signals::Signals;
+use super::web;
 
 /// Runs until a signal asks it to stop. `talk` is told where things are, once.
 pub async fn run(config: config::Config, environment: Environment, talk: &mut dyn Write) -> Result<(), NodeError> {
@@ -23,10 +24,11 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     let begun = Instant::now();
     let signals = Signals::listen()?;
     if settings.core.executor == ExecutorKind::Celery {
-        return run_leader(settings, &environment, &signals, begun, talk).await;
+        return run_leader(&config, &environment, &signals, begun, talk).await;
     }
     let node = Node::start(settings, &environment, Tables::Migrate).await?;
-    let server = match serve(settings, pulse(settings, &node), &node.store) {
+    let here = tokio::sync::watch::Sender::new(Some(node.scheduler.clone()));
+    let server = match web::serve(&config, &environment, &node.store, here.subscribe(), pulse(settings, &node)) {
         Ok(server) => server,
         Err(error) => {
             node.close().await?;
@@ -42,14 +44,15 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
 }
 
 async fn run_leader(
-    settings: &config::Settings,
+    config: &config::Config,
     environment: &Environment,
     signals: &Signals,
     begun: Instant,
     talk: &mut dyn Write,
 ) -> Result<(), NodeError> {
+    let settings = config.settings();
     let node = LeaderNode::start(settings, environment, Tables::Migrate).await?;
-    let server = serve(settings, node.pulse(settings), &node.store)?;
+    let server = web::serve(config, environment, &node.store, node.here(), node.pulse(settings))?;
     let handle = server.handle();
     actix::spawn(server);
     let words = words(settings, &node.store, "Ctrl-C; running tasks go on, they are their workers'");
@@ -66,15 +69,6 @@ async fn run_leader(
     result
 }
 
-fn serve(settings: &config::Settings, pulse: Pulse, store: &Store) -> Result<Server, NodeError> {
-    let address = address(settings);
-    health::serve(&address, pulse, store.clone()).map_err(|why| NodeError::Listen { address, why })
-}
-
-fn address(settings: &config::Settings) -> String {
-    format!("{}:{}", settings.api.host, settings.api.port)
-}
-
 /// Where things are.
 fn words(settings: &config::Settings, store: &Store, stop: &str) -> [(&'static str, String); 6] {
     [
@@ -82,7 +76,7 @@ fn words(settings: &config::Settings, store: &Store, stop: &str) -> [(&'static s
         ("dags", settings.core.dags_folder.display().to_string()),
         ("database", store.describe()),
         ("task logs", settings.logging.base_log_folder.display().to_string()),
-        ("health", format!("http://{}/health", address(settings))),
+        ("health", format!("http://{}/health", web::address(settings))),
         ("stop", stop.to_owned()),
     ]
 }

@@ -1,3 +1,76 @@
-//! What people see. So far the health of a node; it reads, and changes nothing itself.
+//! What people and programs see over HTTP: the route table, and the server that walks it. It reads the store and
+//! changes nothing of runs and tasks itself: it sends control.
+//!
+//! ```text
+//!  request ─► dress (headers, error pages) ─► route ─► check (who, may they, no forgery) ─► handler ─► Web
+//! ```
+//!
+//! The check is part of every [`Route`], so that no handler can forget it.
 
+pub mod api;
+pub mod asset;
+pub mod caller;
+mod check;
+mod dress;
+pub mod error;
 pub mod health;
+pub mod logs;
+pub mod page;
+pub mod route;
+pub mod settings;
+pub mod state;
+pub mod vault;
+pub mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer};
+
+pub use actix_web::dev::Server;
+pub use caller::{Caller, How};
+pub use error::Error;
+pub use logs::LogFolder;
+pub use route::{Needs, Route};
+pub use settings::WebSettings;
+pub use state::{ControlRefused, Controller, Parts, Web};
+pub use watch::Watch;
+
+/// How many threads serve.
+const THREADS: usize = 2;
+
+/// Everything that is answered.
+pub fn routes() -> Vec<Route> {
+    [health::routes(), asset::routes(), api::routes(), page::routes()].into_iter().flatten().collect()
+}
+
+/// Listens on `address` at once; the returned server runs when it is spawned.
+pub fn serve(address: &str, web: Web) -> io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new().app_data(web.clone()).wrap(from_fn(dress::dress)).configure(|app| lay_out(app, routes()))
+    });
+    Ok(server.workers(THREADS).disable_signals().shutdown_timeout(1).bind(address)?.run())
+}
+
+/// One resource per path, in the order in which the paths first appear: so a method that a path does not take is
+/// told apart from a path that does not exist.
+fn lay_out(app: &mut actix_web::web::ServiceConfig, routes: Vec<Route>) {
+    let mut places: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut resources: Vec<(&'static str, Vec<Route>)> = Vec::new();
+    for route in routes {
+        let place = *places.entry(route.path).or_insert(resources.len());
+        if place == resources.len() {
+            resources.push((route.path, Vec::new()));
+        }
+        resources[place].1.push(route);
+    }
+    for (path, routes) in resources {
+        let resource = routes
+            .into_iter()
+            .fold(actix_web::web::resource(path), |resource, route| resource.route(route.into_service()))
+            .default_service(actix_web::web::to(|| async { Err::<String, _>(Error::MethodNotAllowed) }));
+        app.service(resource);
+    }
+    app.default_service(actix_web::web::to(|| async { Err::<String, _>(Error::NoSuchPath) }));
+}

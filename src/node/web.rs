@@ -1,0 +1,145 @@
+//! What the web server is given: the store, the way to the scheduler, the changes as they come.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch::Receiver;
+
+use crate::config::{self, Environment};
+use crate::domain::problem::{Place, Problem};
+use crate::protocol::control::{Control, Reply};
+use crate::scheduler::actor::Scheduler;
+use crate::scheduler::message::{Ask, Subscribe, Watch as Events};
+use crate::store::Store;
+use crate::web::health::Pulse;
+use crate::web::settings::{ConfigRow, Era, Exposed};
+use crate::web::vault::WebVault;
+use crate::web::watch::{Sink, Tap, Watch};
+use crate::web::{ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
+
+use super::client::{self, Client, ClientError};
+use super::run::{NodeError, base_url};
+
+/// The scheduler of this process; none while another process leads, or where there is none here.
+pub(super) type Here = Receiver<Option<Addr<Scheduler>>>;
+
+/// Serves the pages and the API on `[api] host` and `port`.
+pub(super) fn serve(
+    config: &config::Config,
+    environment: &Environment,
+    store: &Store,
+    here: Here,
+    pulse: Pulse,
+) -> Result<Server, NodeError> {
+    let settings = config.settings();
+    if settings.core.simple_auth_manager_all_admins && !is_loopback(&settings.api.host) {
+        let message = format!(
+            "[core] simple_auth_manager_all_admins: everybody who reaches {} would be an administrator",
+            address(settings)
+        );
+        let problem = Problem::error(Place::file("the configuration"), message);
+        return Err(NodeError::Configuration(problem.hint("set [api] host to 127.0.0.1, or let people sign in")));
+    }
+    let vault = client::vault(settings, environment, store).map_err(ClientError::Key)?;
+    let web = Web::new(Parts {
+        store: store.clone(),
+        vault: WebVault::new(vault),
+        controller: controller(settings, store, here.clone()),
+        watch: Watch::new(tap(here)),
+        pulse,
+        logs: LogFolder::new(&settings.logging.base_log_folder),
+        settings: web_settings(config),
+    });
+    let address = address(settings);
+    crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })
+}
+
+pub(super) fn address(settings: &config::Settings) -> String {
+    format!("{}:{}", settings.api.host, settings.api.port)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Straight to the scheduler of this process; else by a durable row and a nudge, as the command line does it.
+fn controller(settings: &config::Settings, store: &Store, here: Here) -> Controller {
+    let client = Arc::new(Client::over(store.clone(), settings));
+    Arc::new(move |control: Control, user: String| {
+        let (client, scheduler) = (Arc::clone(&client), here.borrow().clone());
+        Box::pin(async move {
+            if let Some(scheduler) = scheduler
+                && let Ok(reply) = scheduler.send(Ask(control.clone())).await
+            {
+                return Ok::<Reply, _>(reply);
+            }
+            let answered = client.control(&control, Some(&user)).await;
+            answered.map_err(|error| ControlRefused::NoAnswer(error.to_string()))
+        })
+    })
+}
+
+/// The changes that the scheduler of this process commits.
+fn tap(here: Here) -> Tap {
+    Arc::new(move |sink: Sink| {
+        let mut here = here.clone();
+        Box::pin(async move {
+            loop {
+                let scheduler = here.borrow_and_update().clone();
+                if let Some(scheduler) = scheduler
+                    && let Ok(Events(mut events)) = scheduler.send(Subscribe).await
+                {
+                    sink.opened();
+                    loop {
+                        match events.recv().await {
+                            Ok(event) => sink.change(event.at, event.change),
+                            Err(RecvError::Lagged(_)) => sink.missed(),
+                            Err(RecvError::Closed) => break,
+                        }
+                    }
+                    sink.missed();
+                }
+                if here.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        })
+    })
+}
+
+fn web_settings(config: &config::Config) -> WebSettings {
+    let settings = config.settings();
+    let row = |entry: &config::Entry| ConfigRow {
+        section: entry.key.name.section.to_owned(),
+        key: entry.key.name.key.to_owned(),
+        value: entry.masked(),
+        origin: entry.origin.to_string(),
+        is_default: entry.origin.is_default(),
+        is_sensitive: entry.key.sensitive,
+        explanation: config::explain(entry.key.name).to_owned(),
+    };
+    WebSettings {
+        version: env!("CARGO_PKG_VERSION"),
+        instance_name: settings.api.instance_name.clone(),
+        era: match settings.core.era {
+            config::Era::Airflow2 => Era::Airflow2,
+            config::Era::Airflow3 => Era::Airflow3,
+        },
+        base_url: base_url(settings).trim_end_matches('/').to_owned(),
+        executor: settings.core.executor,
+        parallelism: settings.core.parallelism,
+        dags_folder: settings.core.dags_folder.clone(),
+        default_timezone: settings.core.default_timezone,
+        page_size: settings.api.fallback_page_limit,
+        largest_page: settings.api.maximum_page_limit,
+        exposed: match settings.api.expose_config {
+            config::ExposeConfig::False => Exposed::Nothing,
+            config::ExposeConfig::True => Exposed::Everything,
+            config::ExposeConfig::NonSensitiveOnly => Exposed::NotSensitive,
+        },
+        configuration: config.entries().iter().map(row).collect(),
+        test_connection: settings.core.test_connection == config::TestConnection::Enabled,
+        all_admins: settings.core.simple_auth_manager_all_admins,
+    }
+}
