@@ -10,6 +10,7 @@ pub mod dag_folder;
 pub mod dependencies;
 mod fernet_key;
 pub mod files;
+mod first_user;
 pub mod idle;
 pub mod leader;
 pub mod log_keeper;

@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::web::health::Pulse;
 
 use super::client::Tables;
+use super::first_user::{self, Nobody};
 use super::leader::LeaderNode;
 use super::run::{Node, NodeError};
 use super::signals::Signals;
@@ -28,8 +29,13 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     }
     let node = Node::start(settings, &environment, Tables::Migrate).await?;
     let here = tokio::sync::watch::Sender::new(Some(node.scheduler.clone()));
-    let server = match web::serve(&config, &environment, &node.store, here.subscribe(), pulse(settings, &node)) {
-        Ok(server) => server,
+    let opened = async {
+        let people = first_user::ready(&config, &node.store, Nobody::GetsAnAdministrator).await?;
+        let server = web::serve(&config, &environment, &node.store, here.subscribe(), pulse(settings, &node))?;
+        Ok((people, server))
+    };
+    let (people, server) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             node.close().await?;
             return Err(error);
@@ -37,7 +43,7 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     };
     let handle = server.handle();
     actix::spawn(server);
-    let words = words(settings, &node.store, "Ctrl-C drains, a second one hurries");
+    let words = words(settings, &node.store, &people, "Ctrl-C drains, a second one hurries");
     let result = signals.run_until_asked(settings, node, || greet(talk, begun, &words)).await;
     handle.stop(true).await;
     result
@@ -52,10 +58,11 @@ async fn run_leader(
 ) -> Result<(), NodeError> {
     let settings = config.settings();
     let node = LeaderNode::start(settings, environment, Tables::Migrate).await?;
+    let people = first_user::ready(config, &node.store, Nobody::GetsAnAdministrator).await?;
     let server = web::serve(config, environment, &node.store, node.here(), node.pulse(settings))?;
     let handle = server.handle();
     actix::spawn(server);
-    let words = words(settings, &node.store, "Ctrl-C; running tasks go on, they are their workers'");
+    let words = words(settings, &node.store, &people, "Ctrl-C; running tasks go on, they are their workers'");
     let mut is_greeted = false;
     let result = node
         .run(settings, signals, |part| {
@@ -70,15 +77,17 @@ async fn run_leader(
 }
 
 /// Where things are.
-fn words(settings: &config::Settings, store: &Store, stop: &str) -> [(&'static str, String); 6] {
-    [
+fn words(settings: &config::Settings, store: &Store, people: &[String], stop: &str) -> Vec<(&'static str, String)> {
+    let mut words = vec![
         ("executor", settings.core.executor.to_string()),
         ("dags", settings.core.dags_folder.display().to_string()),
         ("database", store.describe()),
         ("task logs", settings.logging.base_log_folder.display().to_string()),
-        ("health", format!("http://{}/health", web::address(settings))),
-        ("stop", stop.to_owned()),
-    ]
+        ("pages", format!("http://{}/", web::address(settings))),
+    ];
+    words.extend(people.iter().map(|way| ("sign in", way.clone())));
+    words.push(("stop", stop.to_owned()));
+    words
 }
 
 fn greet(talk: &mut dyn Write, begun: Instant, words: &[(&str, String)]) {

@@ -1,24 +1,29 @@
 //! What the web server is given: the store, the way to the scheduler, the changes as they come.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Receiver;
 
+use crate::auth::{Accounts, Configured, Jwt, UnknownRole, secret};
 use crate::config::{self, Environment};
 use crate::domain::problem::{Place, Problem};
 use crate::protocol::control::{Control, Reply};
 use crate::scheduler::actor::Scheduler;
 use crate::scheduler::message::{Ask, Subscribe, Watch as Events};
 use crate::store::Store;
+use crate::web::audit::Record;
 use crate::web::health::Pulse;
 use crate::web::settings::{ConfigRow, Era, Exposed};
+use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
+use super::fernet_key;
 use super::run::{NodeError, base_url};
 
 /// The scheduler of this process; none while another process leads, or where there is none here.
@@ -44,12 +49,15 @@ pub(super) fn serve(
     let vault = client::vault(settings, environment, store).map_err(ClientError::Key)?;
     let web = Web::new(Parts {
         store: store.clone(),
-        vault: WebVault::new(vault),
+        vault: WebVault::new(vault, Record::new(store.clone())),
+        record: Record::new(store.clone()),
+        sign_in: sign_in(settings, config, store)?,
         controller: controller(settings, store, here.clone()),
         watch: Watch::new(tap(here)),
         pulse,
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
+        catalogue: Catalogue::default(),
     });
     let address = address(settings);
     crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })
@@ -106,6 +114,65 @@ fn tap(here: Here) -> Tap {
             }
         })
     })
+}
+
+/// The users whom the configuration names.
+pub(super) fn configured(config: &config::Config) -> Result<Configured, NodeError> {
+    let core = &config.settings().core;
+    // FabAuthManager of Airflow 2 knows the users of the database alone.
+    if !core.auth_manager.contains("SimpleAuthManager") {
+        return Ok(Configured::none());
+    }
+    let file = match core.simple_auth_manager_passwords_file.as_os_str().is_empty() {
+        true => config.settings().home.join("simple_auth_manager_passwords.json.generated"),
+        false => core.simple_auth_manager_passwords_file.clone(),
+    };
+    let are_default = config.is_default("core", "simple_auth_manager_users");
+    Configured::parse(&core.simple_auth_manager_users, file, are_default)
+        .map_err(|why| wrong("core", "simple_auth_manager_users", &why))
+}
+
+fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) -> Result<SignIn, NodeError> {
+    let (api, tokens) = (&settings.api, &settings.api_auth);
+    let key = jwt_key(settings)?;
+    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+    let address = |text: &String| {
+        text.parse().map_err(|_| wrong("api", "remote_user_proxies", &format!("expected an IP address, got `{text}`")))
+    };
+    let proxy = Proxy {
+        addresses: api.remote_user_proxies.iter().map(address).collect::<Result<_, _>>()?,
+        header: Some(api.remote_user_header.trim().to_owned()).filter(|header| !header.is_empty()),
+        role: api
+            .remote_user_role
+            .parse()
+            .map_err(|unknown: UnknownRole| wrong("api", "remote_user_role", &unknown.to_string()))?,
+    };
+    if proxy.header.is_some() && proxy.addresses.is_empty() {
+        let why = "it is set, and no address of a proxy is: everybody could send it";
+        return Err(wrong("api", "remote_user_header", why));
+    }
+    let holds = Holds {
+        token: tokens.expiration,
+        cli_token: tokens.cli_expiration,
+        session: minutes(api.session_lifetime_minutes),
+        session_idle: minutes(api.session_idle_minutes),
+    };
+    let accounts = Accounts::new(store.clone(), configured(config)?);
+    Ok(SignIn::new(accounts, Jwt::new(&key, &tokens.audience, tokens.leeway), holds, proxy))
+}
+
+/// The key that signs tokens: configured, or made once and kept in the home folder.
+fn jwt_key(settings: &config::Settings) -> Result<String, NodeError> {
+    let configured = settings.api_auth.jwt_secret.reveal();
+    if !configured.is_empty() {
+        return Ok(configured.to_owned());
+    }
+    let unusable = |why| NodeError::System { what: "cannot use the file `jwt.key` of the home folder", why };
+    fernet_key::kept(&settings.home.join("jwt.key"), secret::random).map_err(unusable)
+}
+
+fn wrong(section: &str, key: &str, why: &str) -> NodeError {
+    NodeError::Configuration(Problem::error(Place::file("the configuration"), format!("[{section}] {key}: {why}")))
 }
 
 fn web_settings(config: &config::Config) -> WebSettings {

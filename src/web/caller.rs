@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use crate::auth::{Action, Resource, Role, may};
+use crate::auth::{Action, Resource, Role, may, secret};
 
 use super::error::Error;
 
@@ -24,6 +24,19 @@ pub enum How {
     EveryoneIsAdmin,
 }
 
+impl How {
+    /// For the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::Proxy => "proxy",
+            Self::EveryoneIsAdmin => "all admins",
+        }
+    }
+}
+
 /// Somebody who is signed in.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -36,8 +49,13 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(user: impl Into<String>, role: Role, how: How) -> Self {
-        Self { user: user.into(), role, how, csrf: String::new(), address: String::new() }
+    pub(super) fn new(user: impl Into<String>, role: Role, how: How, address: String) -> Self {
+        Self { user: user.into(), role, how, csrf: String::new(), address }
+    }
+
+    /// The forms of this session carry a token that follows from it.
+    pub(super) fn with_session(self, token: &str) -> Self {
+        Self { csrf: secret::forgery_token(token), ..self }
     }
 
     pub fn may(&self, action: Action, resource: Resource) -> bool {

@@ -6,34 +6,33 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
-use crate::auth::Role;
-
-use super::caller::{Caller, How};
 use super::error::Error;
 use super::route::Needs;
+use super::sign_in::{identify, refuse_forged};
 use super::state::Web;
 
 pub(super) async fn check<B: MessageBody + 'static>(
     needs: Needs,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    if needs == Needs::Nobody {
-        return next.call(request).await;
-    }
-    let web = request.app_data::<Web>().ok_or(Error::Internal("no state in the server".to_owned()))?;
-    let caller = identify(web).ok_or(Error::NotSignedIn)?;
-    let is_allowed = match needs {
-        Needs::Nobody | Needs::SignedIn => true,
-        Needs::May(action, resource) => caller.may(action, resource),
+    let web = request.app_data::<Web>().ok_or_else(|| Error::Internal("no state in the server".to_owned()))?.clone();
+    let caller = match needs {
+        Needs::Nobody => None,
+        Needs::SignedIn | Needs::May(..) => Some(identify(request.request(), &web).await?.ok_or(Error::NotSignedIn)?),
+    };
+    // Before anything is said about rights: another site learns nothing.
+    refuse_forged(&mut request, &web, caller.as_ref()).await?;
+    let is_allowed = match (needs, &caller) {
+        (Needs::Nobody | Needs::SignedIn, _) => true,
+        (Needs::May(action, resource), Some(caller)) => caller.may(action, resource),
+        (Needs::May(..), None) => false,
     };
     if !is_allowed {
         return Err(Error::Forbidden.into());
     }
-    request.extensions_mut().insert(caller);
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
     next.call(request).await
-}
-
-fn identify(web: &Web) -> Option<Caller> {
-    web.settings.all_admins.then(|| Caller::new("admin", Role::Admin, How::EveryoneIsAdmin))
 }

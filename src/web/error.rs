@@ -105,7 +105,7 @@ impl Error {
     }
 
     /// What the framework refuses before a handler runs: a path, a query or a body that cannot be read.
-    pub(super) fn foreign(error: &actix_web::Error) -> Self {
+    pub(in crate::web) fn foreign(error: &actix_web::Error) -> Self {
         let status = error.as_response_error().status_code();
         match status {
             StatusCode::NOT_FOUND => Self::NoSuchPath,

@@ -9,7 +9,9 @@
 
 pub mod api;
 pub mod asset;
+pub mod audit;
 pub mod caller;
+pub mod catalogue;
 mod check;
 mod dress;
 pub mod error;
@@ -18,18 +20,22 @@ pub mod logs;
 pub mod page;
 pub mod route;
 pub mod settings;
+pub mod sign_in;
 pub mod state;
 pub mod vault;
+pub mod view;
 pub mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
 
 use actix_web::middleware::from_fn;
+use actix_web::web::{FormConfig, JsonConfig, PayloadConfig};
 use actix_web::{App, HttpServer};
 
 pub use actix_web::dev::Server;
 pub use caller::{Caller, How};
+pub use catalogue::Catalogue;
 pub use error::Error;
 pub use logs::LogFolder;
 pub use route::{Needs, Route};
@@ -40,15 +46,27 @@ pub use watch::Watch;
 /// How many threads serve.
 const THREADS: usize = 2;
 
+/// Longer requests are refused: nothing that people send is.
+const LONGEST_BODY: usize = 4 * 1024 * 1024;
+
 /// Everything that is answered.
 pub fn routes() -> Vec<Route> {
-    [health::routes(), asset::routes(), api::routes(), page::routes()].into_iter().flatten().collect()
+    [health::routes(), asset::routes(), sign_in::routes(), api::routes(), page::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.
 pub fn serve(address: &str, web: Web) -> io::Result<Server> {
     let server = HttpServer::new(move || {
-        App::new().app_data(web.clone()).wrap(from_fn(dress::dress)).configure(|app| lay_out(app, routes()))
+        App::new()
+            .app_data(web.clone())
+            .app_data(PayloadConfig::new(LONGEST_BODY))
+            .app_data(FormConfig::default().limit(LONGEST_BODY))
+            .app_data(JsonConfig::default().limit(LONGEST_BODY))
+            .wrap(from_fn(dress::dress))
+            .configure(|app| lay_out(app, routes()))
     });
     Ok(server.workers(THREADS).disable_signals().shutdown_timeout(1).bind(address)?.run())
 }

@@ -62,3 +62,15 @@ pub struct WebSettings {
     /// Everybody who reaches the address is an administrator: for one person's own machine.
     pub all_admins: bool,
 }
+
+impl WebSettings {
+    /// Whether people reach it by HTTPS alone.
+    pub fn is_https(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+
+    /// What this installation is called.
+    pub fn name(&self) -> &str {
+        if self.instance_name.is_empty() { "Updraft" } else { &self.instance_name }
+    }
+}

@@ -11,11 +11,14 @@ use actix_web::{FromRequest, HttpRequest};
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::store::Store;
 
+use super::audit::{Deed, Record};
 use super::caller::Caller;
+use super::catalogue::Catalogue;
 use super::error::Error;
 use super::health::Pulse;
 use super::logs::LogFolder;
 use super::settings::WebSettings;
+use super::sign_in::SignIn;
 use super::vault::WebVault;
 use super::watch::Watch;
 
@@ -47,6 +50,9 @@ pub struct Parts {
     pub pulse: Pulse,
     pub logs: LogFolder,
     pub settings: WebSettings,
+    pub sign_in: SignIn,
+    pub record: Record,
+    pub catalogue: Catalogue,
 }
 
 impl Web {
@@ -59,10 +65,18 @@ impl Web {
     /// # Errors
     /// When the scheduler refuses, or nobody answers.
     pub async fn control(&self, caller: &Caller, control: Control) -> Result<Reply, Error> {
-        match (self.controller)(control, caller.user.clone()).await? {
-            Reply::Refused { why } => Err(why.into()),
-            reply => Ok(reply),
+        let deed = Deed::of(&control);
+        let answered = match (self.controller)(control, caller.user.clone()).await {
+            Ok(Reply::Refused { why }) => Err(ControlRefused::Refused(why)),
+            answered => answered,
+        };
+        if let Some(deed) = deed {
+            match &answered {
+                Ok(reply) => self.record.keep(caller, deed.answered(reply), "done").await,
+                Err(why) => self.record.keep(caller, deed, &why.to_string()).await,
+            }
         }
+        Ok(answered?)
     }
 }
 

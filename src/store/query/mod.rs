@@ -7,10 +7,12 @@ mod attempts;
 mod backfills;
 mod dags;
 mod history;
+mod home;
 mod import_errors;
 mod listing;
 mod lists;
 mod notifications;
+mod numbers;
 mod past;
 mod runs;
 mod status;
@@ -20,6 +22,7 @@ mod xcoms;
 
 pub use backfills::BackfillEntry;
 pub use dags::DagEntry;
+pub use home::RunBar;
 pub use import_errors::ImportError;
 pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
 pub use lists::{
@@ -27,6 +30,7 @@ pub use lists::{
     import_error_fields, pool_fields, run_fields, task_fields, version_fields, xcom_fields,
 };
 pub use notifications::NotificationFilter;
+pub use numbers::Activity;
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
 pub use workers::ListedWorker;
@@ -39,7 +43,7 @@ use super::open::Store;
 
 impl Store {
     /// Models as rows, or the error for people.
-    fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         models: Result<Vec<M>, DbErr>,
     ) -> Result<Vec<R>, StoreError> {
@@ -47,7 +51,7 @@ impl Store {
         models.into_iter().map(R::try_from).collect::<Result<_, _>>().map_err(|row| self.location.unreadable(row))
     }
 
-    fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         model: Result<Option<M>, DbErr>,
     ) -> Result<Option<R>, StoreError> {

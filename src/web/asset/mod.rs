@@ -22,7 +22,10 @@ struct Asset {
 }
 
 /// A new file is one line here.
-const FILES: &[(&str, &str, &[u8])] = &[];
+const FILES: &[(&str, &str, &[u8])] = &[
+    ("updraft.css", "text/css; charset=utf-8", include_bytes!("updraft.css")),
+    ("updraft.js", "text/javascript; charset=utf-8", include_bytes!("updraft.js")),
+];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let asset = |&(name, content_type, content): &(&'static str, &'static str, &'static [u8])| {
