@@ -74,8 +74,10 @@ impl Served {
     }
 
     fn password(&self) -> String {
-        let file = self.home.path().join("standalone_admin_password.txt");
-        std::fs::read_to_string(file).expect("the first user's password is kept").trim().to_owned()
+        let file = self.home.path().join("simple_auth_manager_passwords.json.generated");
+        let text = std::fs::read_to_string(file).expect("the first user's password is kept");
+        let kept: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        kept["admin"].as_str().expect("the password of admin").to_owned()
     }
 
     /// Runs a script with the address and the password of the administrator.
