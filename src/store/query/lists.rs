@@ -8,9 +8,10 @@ use crate::domain::asset::AssetEvent;
 use crate::domain::ids::{DagId, PoolName, RunKey, VersionNumber};
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
+use crate::store::audit::AuditEntry;
 use crate::store::convert::Reading;
 use crate::store::entity::{
-    asset, asset_event, backfill, dag, dag_run, dag_version, import_error, pool, task_instance, xcom,
+    asset, asset_event, audit_log, backfill, dag, dag_run, dag_version, import_error, pool, task_instance, xcom,
 };
 use crate::store::error::StoreError;
 use crate::store::mysql::placeholders;
@@ -165,6 +166,21 @@ fields! {
 }
 
 fields! {
+    /// Of what users did.
+    event_log_fields:
+    ID = Field::integer("id", "l.id");
+    EVENT_LOG_ID = Field::integer("event_log_id", "l.id");
+    WHEN = Field::time("when", "l.at");
+    DTTM = Field::time("dttm", "l.at");
+    DAG_ID = Field::text("dag_id", "l.dag_id");
+    TASK_ID = Field::text("task_id", "l.task_id");
+    RUN_ID = Field::text("run_id", "l.run_id");
+    MAP_INDEX = Field::integer("map_index", "l.map_index");
+    OWNER = Field::text("owner", "l.username");
+    EVENT = Field::text("event", "l.event");
+}
+
+fields! {
     /// Of versions of a DAG.
     version_fields:
     DAG_ID = Field::text("dag_id", "n.dag_id");
@@ -204,10 +220,8 @@ impl Store {
 
     pub async fn list_tasks(&self, listing: &Listing) -> Result<Page<TaskRow>, StoreError> {
         const KEY: &[&str] = &["t.run", "t.task_id", "t.map_index"];
-        let source = Source {
-            join: Some(("JOIN dag_run r ON r.id = t.run", "r.")),
-            ..source("task_instance t", "t.*", KEY)
-        };
+        let source =
+            Source { join: Some(("JOIN dag_run r ON r.id = t.run", "r.")), ..source("task_instance t", "t.*", KEY) };
         self.page::<task_instance::Entity, _>(&source, listing).await
     }
 
@@ -235,6 +249,10 @@ impl Store {
 
     pub async fn list_backfills(&self, listing: &Listing) -> Result<Page<BackfillRow>, StoreError> {
         self.page::<backfill::Entity, _>(&source("backfill b", "b.*", &["b.id"]), listing).await
+    }
+
+    pub async fn list_event_logs(&self, listing: &Listing) -> Result<Page<AuditEntry>, StoreError> {
+        self.page::<audit_log::Entity, _>(&source("audit_log l", "l.*", &["l.id"]), listing).await
     }
 
     /// Without definitions and texts, which may be long.
@@ -316,7 +334,12 @@ impl Store {
             let statement = Statement::from_string(self.read.get_database_backend(), USE);
             let rows = self.read.query_all_raw(statement).await?;
             let row = |row: sea_orm::QueryResult| {
-                Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?, row.try_get_by_index(3)?))
+                Ok((
+                    row.try_get_by_index(0)?,
+                    row.try_get_by_index(1)?,
+                    row.try_get_by_index(2)?,
+                    row.try_get_by_index(3)?,
+                ))
             };
             rows.into_iter().map(row).collect::<Result<Vec<Row>, DbErr>>()
         };
