@@ -20,4 +20,5 @@ mod restart;
 mod rules;
 mod tutorials;
 mod vectors;
+mod web;
 mod worker;
