@@ -16,6 +16,7 @@ use crate::scheduler::message::{Ask, Subscribe, Watch as Events};
 use crate::store::Store;
 use crate::web::audit::Record;
 use crate::web::health::Pulse;
+use crate::web::metrics::Counters;
 use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
@@ -24,6 +25,7 @@ use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Server
 
 use super::client::{self, Client, ClientError};
 use super::fernet_key;
+use super::onlooker::look_on;
 use super::run::{NodeError, base_url};
 
 /// The scheduler of this process; none while another process leads, or where there is none here.
@@ -51,9 +53,10 @@ pub(super) fn serve(
         store: store.clone(),
         vault: WebVault::new(vault, Record::new(store.clone())),
         record: Record::new(store.clone()),
+        counters: Counters::default(),
         sign_in: sign_in(settings, config, store)?,
         controller: controller(settings, store, here.clone()),
-        watch: Watch::new(tap(here)),
+        watch: Watch::new(tap(here, store.clone())),
         pulse,
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
@@ -88,16 +91,25 @@ fn controller(settings: &config::Settings, store: &Store, here: Here) -> Control
     })
 }
 
-/// The changes that the scheduler of this process commits.
-fn tap(here: Here) -> Tap {
+/// The changes that the scheduler of this process commits; while another one leads, what the database shows of them.
+fn tap(here: Here, store: Store) -> Tap {
     Arc::new(move |sink: Sink| {
-        let mut here = here.clone();
+        let (mut here, store) = (here.clone(), store.clone());
         Box::pin(async move {
             loop {
                 let scheduler = here.borrow_and_update().clone();
-                if let Some(scheduler) = scheduler
-                    && let Ok(Events(mut events)) = scheduler.send(Subscribe).await
-                {
+                let Some(scheduler) = scheduler else {
+                    tokio::select! {
+                        () = look_on(store.clone(), &sink) => {}
+                        changed = here.changed() => match changed {
+                            Ok(()) => sink.missed(),
+                            // Nobody ever leads here.
+                            Err(_) => return look_on(store, &sink).await,
+                        },
+                    }
+                    continue;
+                };
+                if let Ok(Events(mut events)) = scheduler.send(Subscribe).await {
                     sink.opened();
                     loop {
                         match events.recv().await {
@@ -106,10 +118,11 @@ fn tap(here: Here) -> Tap {
                             Err(RecvError::Closed) => break,
                         }
                     }
-                    sink.missed();
                 }
+                sink.missed();
+                // This reign is over; the next one is announced.
                 if here.changed().await.is_err() {
-                    return std::future::pending().await;
+                    return look_on(store, &sink).await;
                 }
             }
         })
@@ -209,5 +222,6 @@ fn web_settings(config: &config::Config) -> WebSettings {
         test_connection: settings.core.test_connection == config::TestConnection::Enabled,
         sensitive: super::translate::sensitive(settings),
         all_admins: settings.core.simple_auth_manager_all_admins,
+        metrics_are_open: settings.metrics.prometheus_open_on_loopback && is_loopback(&settings.api.host),
     }
 }

@@ -16,7 +16,9 @@ mod check;
 mod dress;
 pub mod error;
 pub mod health;
+mod live;
 pub mod logs;
+pub mod metrics;
 pub mod page;
 pub mod route;
 pub mod settings;
@@ -51,10 +53,8 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// Everything that is answered.
 pub fn routes() -> Vec<Route> {
-    [health::routes(), asset::routes(), sign_in::routes(), api::routes(), page::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let ours = [health::routes(), asset::routes(), metrics::routes(), sign_in::routes(), live::routes()];
+    ours.into_iter().chain([api::routes(), page::routes()]).flatten().collect()
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.

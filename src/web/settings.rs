@@ -64,6 +64,8 @@ pub struct WebSettings {
     pub sensitive: Sensitive,
     /// Everybody who reaches the address is an administrator: for one person's own machine.
     pub all_admins: bool,
+    /// Programs of this machine read `/metrics` without a token.
+    pub metrics_are_open: bool,
 }
 
 impl WebSettings {

@@ -9,12 +9,16 @@ mod dags;
 mod history;
 mod home;
 mod import_errors;
+mod listing;
+mod lists;
 mod notifications;
 mod numbers;
 mod past;
+mod pool_use;
 mod running;
 mod runs;
 mod status;
+mod stirring;
 mod tasks;
 mod workers;
 mod xcoms;
@@ -23,11 +27,18 @@ pub use backfills::BackfillEntry;
 pub use dags::DagEntry;
 pub use home::RunBar;
 pub use import_errors::ImportError;
+pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
+pub use lists::{
+    NumberedError, PoolUse, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
+    import_error_fields, pool_fields, run_fields, task_fields, version_fields, xcom_fields,
+};
 pub use notifications::NotificationFilter;
 pub use numbers::Activity;
+pub use pool_use::PoolUse;
 pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
+pub use stirring::{Stirring, StirringDag, StirringRun, StirringTask};
 pub use workers::ListedWorker;
 
 use sea_orm::DbErr;
