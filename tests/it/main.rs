@@ -22,4 +22,5 @@ mod rules;
 mod server;
 mod tutorials;
 mod vectors;
+mod web;
 mod worker;
