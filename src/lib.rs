@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod auth;
 pub mod broker;
 pub mod cli;
 pub mod config;

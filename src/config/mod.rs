@@ -51,8 +51,9 @@ pub use manual::{DEFAULT_TOML, explain};
 pub use origin::Origin;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Api, BrokerQueueType, BrokerTransport, Celery, Core, DagProcessor, Database, IgnoreFileSyntax, Logging,
-    LoggingLevel, Operators, Python, PythonRunner, Scheduler, Settings, SqliteSynchronous, Workers,
+    Api, ApiAuth, BrokerQueueType, BrokerTransport, Celery, Core, DagProcessor, Database, ExposeConfig,
+    IgnoreFileSyntax, Logging, LoggingLevel, Metrics, Operators, Python, PythonRunner, Scheduler, Settings,
+    SqliteSynchronous, TestConnection, Workers,
 };
 pub use table::KEYS;
 pub use times::{RECONNECT_BACKOFF, Times, TimesViolation};

@@ -31,6 +31,8 @@ pub struct Settings {
     pub workers: Workers,
     pub logging: Logging,
     pub api: Api,
+    pub api_auth: ApiAuth,
+    pub metrics: Metrics,
     pub email: Email,
     pub smtp: Smtp,
 }
@@ -78,6 +80,13 @@ pub struct Core {
     /// Zero: never give up.
     #[serde(deserialize_with = "seconds")]
     pub dagbag_import_timeout: Duration,
+    pub test_connection: TestConnection,
+    pub auth_manager: String,
+    /// `user:role`
+    pub simple_auth_manager_users: Vec<String>,
+    pub simple_auth_manager_all_admins: bool,
+    /// Empty: a file of the home folder.
+    pub simple_auth_manager_passwords_file: PathBuf,
 }
 
 /// `[database]`
@@ -177,6 +186,10 @@ pub struct Celery {
     pub worker_autoscale: String,
     pub worker_enable_remote_control: bool,
     pub worker_send_task_events: bool,
+    pub flower_host: String,
+    pub flower_port: u16,
+    /// `user:password`, separated by commas.
+    pub flower_basic_auth: Secret,
     /// One address or several, separated by `;`, with their passwords.
     pub broker_url: Secret,
     pub ssl_active: bool,
@@ -244,6 +257,54 @@ pub struct Api {
     pub port: u16,
     /// Empty: made of the host's name and the port.
     pub base_url: String,
+    pub instance_name: String,
+    pub session_lifetime_minutes: u32,
+    pub session_idle_minutes: u32,
+    /// Empty: no proxy is believed.
+    pub remote_user_header: String,
+    pub remote_user_proxies: Vec<String>,
+    pub remote_user_role: String,
+    pub expose_config: ExposeConfig,
+    pub maximum_page_limit: u32,
+    pub fallback_page_limit: u32,
+}
+
+/// `[api_auth]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct ApiAuth {
+    /// Empty: in a file of the home folder.
+    pub jwt_secret: Secret,
+    #[serde(rename = "jwt_expiration_time", deserialize_with = "seconds")]
+    pub expiration: Duration,
+    #[serde(rename = "jwt_cli_expiration_time", deserialize_with = "seconds")]
+    pub cli_expiration: Duration,
+    #[serde(rename = "jwt_audience")]
+    pub audience: String,
+    #[serde(rename = "jwt_leeway", deserialize_with = "seconds")]
+    pub leeway: Duration,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metrics {
+    pub prometheus_open_on_loopback: bool,
+}
+
+/// Whether the pages show the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ExposeConfig {
+    True,
+    False,
+    #[serde(rename = "non-sensitive-only")]
+    NonSensitiveOnly,
+}
+
+/// Whether people may try connections from the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum TestConnection {
+    Disabled,
+    Enabled,
+    Hidden,
 }
 
 /// Which type of queue RabbitMQ makes.

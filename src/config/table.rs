@@ -46,14 +46,14 @@ pub static KEYS: &[Key] = &[
     Key::new("core", "sensitive_var_conn_names", Kind::List)
         .since("Airflow 2.1.0")
         .formerly(&[("admin", "sensitive_variable_fields")]),
-    Key::new("core", "test_connection", Kind::Words(&["Disabled", "Enabled", "Hidden"])).since("Airflow 2.7.0").later(),
+    Key::new("core", "test_connection", Kind::Words(&["Disabled", "Enabled", "Hidden"])).since("Airflow 2.7.0"),
     Key::new("core", "xcom_backend", Kind::Text).since("Airflow 1.10").without_effect(),
     Key::new("core", "plugins_folder", Kind::Path).since("Airflow 1.10").without_effect(),
     Key::new("core", "hostname_callable", Kind::Text).since("Airflow 1.10").without_effect(),
-    Key::new("core", "auth_manager", Kind::Text).since("Airflow 2.7.0").later(),
-    Key::new("core", "simple_auth_manager_users", Kind::List).since("Airflow 3.0.0").later(),
-    Key::new("core", "simple_auth_manager_all_admins", Kind::Bool).since("Airflow 3.0.0").later(),
-    Key::new("core", "simple_auth_manager_passwords_file", Kind::Path).since("Airflow 3.0.0").later(),
+    Key::new("core", "auth_manager", Kind::Text).since("Airflow 2.7.0"),
+    Key::new("core", "simple_auth_manager_users", Kind::List).since("Airflow 3.0.0"),
+    Key::new("core", "simple_auth_manager_all_admins", Kind::Bool).since("Airflow 3.0.0"),
+    Key::new("core", "simple_auth_manager_passwords_file", Kind::Path).since("Airflow 3.0.0"),
     Key::new("core", "execution_api_server_url", Kind::Text).since("Airflow 3.0.0").without_effect(),
     // [database]
     Key::new("database", "sql_alchemy_conn", Kind::DatabaseUrl)
@@ -182,10 +182,10 @@ pub static KEYS: &[Key] = &[
     Key::new("celery", "ssl_key", Kind::Path).since("Airflow 1.10"),
     Key::new("celery", "ssl_cert", Kind::Path).since("Airflow 1.10"),
     Key::new("celery", "ssl_cacert", Kind::Path).since("Airflow 1.10"),
-    Key::new("celery", "flower_host", Kind::Text).since("Airflow 1.10").later(),
-    Key::new("celery", "flower_port", Kind::Port).since("Airflow 1.10").later(),
+    Key::new("celery", "flower_host", Kind::Text).since("Airflow 1.10"),
+    Key::new("celery", "flower_port", Kind::Port).since("Airflow 1.10"),
     Key::new("celery", "flower_url_prefix", Kind::Text).since("Airflow 1.10").later(),
-    Key::new("celery", "flower_basic_auth", Kind::Text).since("Airflow 1.10").later().sensitive(),
+    Key::new("celery", "flower_basic_auth", Kind::Text).since("Airflow 1.10").sensitive(),
     Key::new("celery", "worker_prefetch_multiplier", Kind::Integer).since("Airflow 2.1.0").without_effect(),
     Key::new("celery", "pool", Kind::Text).since("Airflow 1.10.4").without_effect(),
     Key::new("celery", "task_acks_late", Kind::Bool).since("Airflow 3.0.0").without_effect(),
@@ -263,9 +263,16 @@ pub static KEYS: &[Key] = &[
         .later()
         .sensitive()
         .formerly(&[("webserver", "secret_key")]),
+    Key::new("api", "instance_name", Kind::Text).since("Airflow 3.0.0").formerly(&[("webserver", "instance_name")]),
+    Key::new("api", "session_lifetime_minutes", Kind::AtLeastOne)
+        .since("updraft 0.1")
+        .formerly(&[("fab", "session_lifetime_minutes"), ("webserver", "session_lifetime_minutes")]),
+    Key::new("api", "session_idle_minutes", Kind::AtLeastOne).since("updraft 0.1"),
+    Key::new("api", "remote_user_header", Kind::Text).since("updraft 0.1"),
+    Key::new("api", "remote_user_proxies", Kind::List).since("updraft 0.1"),
+    Key::new("api", "remote_user_role", Kind::Words(&["Public", "Viewer", "User", "Op", "Admin"])).since("updraft 0.1"),
     Key::new("api", "expose_config", Kind::Words(&["True", "False", "non-sensitive-only"]))
         .since("Airflow 3.0.0")
-        .later()
         .formerly(&[("webserver", "expose_config")]),
     Key::new("api", "ssl_cert", Kind::Path)
         .since("Airflow 3.0.0")
@@ -275,8 +282,8 @@ pub static KEYS: &[Key] = &[
         .since("Airflow 3.0.0")
         .later()
         .formerly(&[("webserver", "web_server_ssl_key")]),
-    Key::new("api", "maximum_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12").later(),
-    Key::new("api", "fallback_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12").later(),
+    Key::new("api", "maximum_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12"),
+    Key::new("api", "fallback_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12"),
     Key::new("api", "auth_backends", Kind::List).since("Airflow 2.3.0").later().formerly(&[("api", "auth_backend")]),
     Key::new("api", "workers", Kind::Count)
         .since("Airflow 3.0.0")
@@ -287,11 +294,12 @@ pub static KEYS: &[Key] = &[
         .without_effect()
         .formerly(&[("webserver", "web_server_worker_timeout")]),
     // [api_auth]
-    Key::new("api_auth", "jwt_secret", Kind::Text).since("Airflow 3.0.0").later().sensitive(),
-    Key::new("api_auth", "jwt_expiration_time", Kind::Seconds).since("Airflow 3.0.0").later(),
-    Key::new("api_auth", "jwt_cli_expiration_time", Kind::Seconds).since("Airflow 3.0.0").later(),
+    Key::new("api_auth", "jwt_secret", Kind::Text).since("Airflow 3.0.0").sensitive(),
+    Key::new("api_auth", "jwt_expiration_time", Kind::Seconds).since("Airflow 3.0.0"),
+    Key::new("api_auth", "jwt_cli_expiration_time", Kind::Seconds).since("Airflow 3.0.0"),
     Key::new("api_auth", "jwt_algorithm", Kind::Text).since("Airflow 3.0.0").later(),
-    Key::new("api_auth", "jwt_audience", Kind::Text).since("Airflow 3.0.0").later(),
+    Key::new("api_auth", "jwt_audience", Kind::Text).since("Airflow 3.0.0"),
+    Key::new("api_auth", "jwt_leeway", Kind::Seconds).since("Airflow 3.0.0"),
     // [triggerer]
     Key::new("triggerer", "capacity", Kind::AtLeastOne)
         .since("Airflow 3.0.0")
@@ -311,6 +319,7 @@ pub static KEYS: &[Key] = &[
         .since("Airflow 2.0.0")
         .later()
         .formerly(&[("scheduler", "statsd_prefix")]),
+    Key::new("metrics", "prometheus_open_on_loopback", Kind::Bool).since("updraft 0.1"),
     // [secrets]
     Key::new("secrets", "backend", Kind::Text).since("Airflow 1.10.10").later(),
     Key::new("secrets", "backend_kwargs", Kind::Text).since("Airflow 1.10.10").later().sensitive(),

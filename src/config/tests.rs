@@ -228,12 +228,14 @@ fn a_command_that_fails_or_is_not_allowed_is_said() {
 #[test]
 fn a_secret_that_nothing_reads_yet_cannot_keep_the_program_from_starting() {
     let machine = Machine::new()
-        .file("airflow.cfg", "[api_auth]\njwt_secret_secret = mail\n")
+        .file("airflow.cfg", "[workers]\nsecrets_backend_kwargs_secret = mail\n")
         .variable("AIRFLOW__API__SECRET_KEY_CMD", "false");
     let warnings = machine.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings.iter().any(|line| line.contains("[api] secret_key: the command `false` failed")));
-    assert!(warnings.iter().any(|line| line.contains("[api_auth] jwt_secret: there is no secrets backend yet")));
+    assert!(
+        warnings.iter().any(|line| line.contains("[workers] secrets_backend_kwargs: there is no secrets backend yet"))
+    );
 }
 
 #[test]

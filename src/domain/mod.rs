@@ -7,6 +7,7 @@
 pub mod asset;
 pub mod attempt;
 pub mod backfill;
+pub mod backlog;
 pub mod blocker;
 pub mod connection;
 pub mod dag;

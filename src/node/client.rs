@@ -65,6 +65,11 @@ impl Client {
         Ok(Self { store, settings: settings.clone() })
     }
 
+    /// The same over a database that is open already.
+    pub fn over(store: Store, settings: &config::Settings) -> Self {
+        Self { store, settings: settings.clone() }
+    }
+
     /// Variables and connections; makes the key when there is none.
     pub fn vault(&self, environment: &Environment) -> Result<Vault, ClientError> {
         Ok(vault(&self.settings, environment, &self.store)?)

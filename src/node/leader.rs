@@ -217,6 +217,11 @@ impl LeaderNode {
         }
     }
 
+    /// The scheduler of this process, whenever it leads.
+    pub(super) fn here(&self) -> watch::Receiver<Reigning> {
+        self.reigning.subscribe()
+    }
+
     /// How the health page asks this node.
     pub fn pulse(&self, settings: &config::Settings) -> Pulse {
         let (reigning, connection) = (self.reigning.subscribe(), self.remote.connection());

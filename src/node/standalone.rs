@@ -10,12 +10,15 @@ use crate::domain::executor::ExecutorKind;
 use crate::protocol::status::{NodeStatus, Part};
 use crate::scheduler::message::HowAreYou;
 use crate::store::Store;
-use crate::web::health::{self, Pulse, Server};
+use crate::web::Scope;
+use crate::web::health::Pulse;
 
 use super::client::Tables;
+use super::first_user::{self, Nobody};
 use super::leader::LeaderNode;
 use super::run::{Node, NodeError};
 use super::signals::Signals;
+use super::web;
 
 /// Runs until a signal asks it to stop. `talk` is told where things are, once.
 pub async fn run(config: config::Config, environment: Environment, talk: &mut dyn Write) -> Result<(), NodeError> {
@@ -23,11 +26,24 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     let begun = Instant::now();
     let signals = Signals::listen()?;
     if settings.core.executor == ExecutorKind::Celery {
-        return run_leader(settings, &environment, &signals, begun, talk).await;
+        return run_leader(&config, &environment, &signals, begun, talk).await;
     }
     let node = Node::start(settings, &environment, Tables::Migrate).await?;
-    let server = match serve(settings, pulse(settings, &node), &node.store) {
-        Ok(server) => server,
+    let here = tokio::sync::watch::Sender::new(Some(node.scheduler.clone()));
+    let opened = async {
+        let people = first_user::ready(&config, &node.store, Nobody::GetsAnAdministrator).await?;
+        let server = web::serve(
+            &config,
+            &environment,
+            &node.store,
+            here.subscribe(),
+            pulse(settings, &node),
+            Scope::Everything,
+        )?;
+        Ok((people, server))
+    };
+    let (people, server) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             node.close().await?;
             return Err(error);
@@ -35,24 +51,26 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     };
     let handle = server.handle();
     actix::spawn(server);
-    let words = words(settings, &node.store, "Ctrl-C drains, a second one hurries");
+    let words = words(settings, &node.store, &people, "Ctrl-C drains, a second one hurries");
     let result = signals.run_until_asked(settings, node, || greet(talk, begun, &words)).await;
     handle.stop(true).await;
     result
 }
 
 async fn run_leader(
-    settings: &config::Settings,
+    config: &config::Config,
     environment: &Environment,
     signals: &Signals,
     begun: Instant,
     talk: &mut dyn Write,
 ) -> Result<(), NodeError> {
+    let settings = config.settings();
     let node = LeaderNode::start(settings, environment, Tables::Migrate).await?;
-    let server = serve(settings, node.pulse(settings), &node.store)?;
+    let people = first_user::ready(config, &node.store, Nobody::GetsAnAdministrator).await?;
+    let server = web::serve(config, environment, &node.store, node.here(), node.pulse(settings), Scope::Everything)?;
     let handle = server.handle();
     actix::spawn(server);
-    let words = words(settings, &node.store, "Ctrl-C; running tasks go on, they are their workers'");
+    let words = words(settings, &node.store, &people, "Ctrl-C; running tasks go on, they are their workers'");
     let mut is_greeted = false;
     let result = node
         .run(settings, signals, |part| {
@@ -66,25 +84,18 @@ async fn run_leader(
     result
 }
 
-fn serve(settings: &config::Settings, pulse: Pulse, store: &Store) -> Result<Server, NodeError> {
-    let address = address(settings);
-    health::serve(&address, pulse, store.clone()).map_err(|why| NodeError::Listen { address, why })
-}
-
-fn address(settings: &config::Settings) -> String {
-    format!("{}:{}", settings.api.host, settings.api.port)
-}
-
 /// Where things are.
-fn words(settings: &config::Settings, store: &Store, stop: &str) -> [(&'static str, String); 6] {
-    [
+fn words(settings: &config::Settings, store: &Store, people: &[String], stop: &str) -> Vec<(&'static str, String)> {
+    let mut words = vec![
         ("executor", settings.core.executor.to_string()),
         ("dags", settings.core.dags_folder.display().to_string()),
         ("database", store.describe()),
         ("task logs", settings.logging.base_log_folder.display().to_string()),
-        ("health", format!("http://{}/health", address(settings))),
-        ("stop", stop.to_owned()),
-    ]
+        ("pages", format!("http://{}/", web::address(settings, Scope::Everything))),
+    ];
+    words.extend(people.iter().map(|way| ("sign in", way.clone())));
+    words.push(("stop", stop.to_owned()));
+    words
 }
 
 fn greet(talk: &mut dyn Write, begun: Instant, words: &[(&str, String)]) {

@@ -10,6 +10,8 @@
 //!   rows       ◄─ query (people)           ◄─┴──────────────  SQLite / Postgres / MySQL
 //! ```
 
+mod account;
+mod audit;
 mod batch;
 mod cipher;
 mod command;
@@ -27,6 +29,8 @@ mod nodelay;
 mod open;
 pub mod query;
 mod schema;
+mod session;
+mod trial;
 mod upsert;
 mod vault;
 pub mod write;
@@ -34,6 +38,8 @@ pub mod write;
 #[cfg(test)]
 mod conformance;
 
+pub use account::AccountRow;
+pub use audit::{AuditEntry, AuditFilter, AuditRow};
 pub use cipher::{BadKey, Cipher};
 pub use command::PendingCommand;
 pub use commit::{Succession, Writer};
@@ -43,4 +49,6 @@ pub use given::Given;
 pub use load::{Loaded, LoadedVersion};
 pub use open::{OpenOptions, Store, Synchronous};
 pub use schema::MigrationStep;
+pub use session::{ApiTokenRow, SessionRow};
+pub use trial::try_connection;
 pub use vault::{Rotated, Variable, Vault, VaultError};

@@ -1,18 +1,18 @@
 //! `/health`, under the 2.x and the 3.x path, in Airflow's shape. Open to everybody
 //! who reaches the address: it says whether the parts live and nothing else.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use actix_web::dev::Server;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::HttpResponse;
 use serde_json::{Value, json};
 
 use crate::protocol::status::{NodeStatus, Part};
-use crate::store::Store;
 use crate::store::query::LeaderStatus;
+
+use super::route::{Needs, Route};
+use super::state::Web;
 
 /// How long a part may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,29 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How this node is.
 pub type Pulse = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = NodeStatus>>> + Send + Sync>;
 
-#[derive(Clone)]
-struct Parts {
-    scheduler: Pulse,
-    store: Store,
-}
-
-/// Listens on `address` at once; the returned server runs when it is spawned.
-pub fn serve(address: &str, scheduler: Pulse, store: Store) -> io::Result<Server> {
-    let parts = Parts { scheduler, store };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(parts.clone()))
-            .route("/health", web::get().to(health))
-            .route("/api/v1/health", web::get().to(health))
-            .route("/api/v2/monitor/health", web::get().to(health))
-    });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).bind(address)?.run())
+pub fn routes() -> Vec<Route> {
+    let paths = ["/health", "/api/v1/health", "/api/v2/monitor/health"];
+    paths.into_iter().map(|path| Route::get(path, Needs::Nobody, health)).collect()
 }
 
 /// Always 200, as Airflow answers: the body says who is well.
-async fn health(parts: web::Data<Parts>) -> HttpResponse {
-    let database = tokio::time::timeout(PATIENCE, parts.store.leader()).await;
-    let node = tokio::time::timeout(PATIENCE, (parts.scheduler)()).await;
+async fn health(web: Web) -> HttpResponse {
+    let database = tokio::time::timeout(PATIENCE, web.store.leader()).await;
+    let node = tokio::time::timeout(PATIENCE, (web.pulse)()).await;
     let leader = database.ok().and_then(Result::ok);
     let mut answer = json!({
         "metadatabase": { "status": word(leader.is_some()) },
@@ -78,6 +64,12 @@ fn scheduler(node: Option<&NodeStatus>, leader: Option<&LeaderStatus>) -> Value 
             "status": word(leader.is_some_and(|leader| leader.age <= threshold)),
             "latest_scheduler_heartbeat": leader.filter(|leader| leader.renewed_at.timestamp() > 0).map(|leader| leader.renewed_at.to_rfc3339()),
             "role": "standby",
+            "leader": leader.map(|leader| leader.holder.as_str()),
+            "epoch": leader.map(|leader| leader.epoch.0),
+        }),
+        Some((Part::Serves { scheduler_lives }, _)) => json!({
+            "status": word(scheduler_lives),
+            "latest_scheduler_heartbeat": leader.filter(|leader| leader.renewed_at.timestamp() > 0).map(|leader| leader.renewed_at.to_rfc3339()),
             "leader": leader.map(|leader| leader.holder.as_str()),
             "epoch": leader.map(|leader| leader.epoch.0),
         }),

@@ -4,11 +4,9 @@ use clap::Args;
 use indicatif::HumanCount;
 use regex::Regex;
 
+use crate::domain::backlog::Backlog;
 use crate::domain::graph::Dag;
 use crate::domain::ids::DagId;
-use crate::domain::run::iso;
-use crate::domain::schedule::Schedule;
-use crate::domain::time::Time;
 use crate::node::client::Client;
 use crate::protocol::control::Control;
 use crate::store::query::DagEntry;
@@ -21,8 +19,6 @@ use super::super::session::Session;
 
 /// More runs than this are asked about first.
 const MANY_RUNS: u64 = 50;
-/// Counting stops here: the answer to the question is clear by then.
-const COUNTED: usize = 100_000;
 
 #[derive(Clone, Debug, Args)]
 pub struct Pause {
@@ -88,9 +84,9 @@ impl Pause {
         let mut runs = 0;
         if !paused {
             for entry in chosen {
-                let due = Backlog::of(entry, chrono::Utc::now())?;
-                runs += due.runs;
-                session.say(due.sentence(entry));
+                let (due, sentence) = backlog(entry)?;
+                runs += due;
+                session.say(sentence);
             }
         }
         let several = chosen.len() > 1;
@@ -106,68 +102,11 @@ impl Pause {
     }
 }
 
-/// The runs that a schedule makes as soon as its DAG is unpaused.
-struct Backlog {
-    runs: u64,
-    /// There are more than were counted.
-    more: bool,
-    first: Option<Time>,
-    last: Option<Time>,
-    next: Option<Time>,
-}
-
-impl Backlog {
-    fn of(entry: &DagEntry, now: Time) -> Result<Self, CliError> {
-        let id = &entry.row.dag_id;
-        let dag = Dag::compile(entry.definition.clone())
-            .map_err(|error| CliError::failed(format!("DAG `{id}` cannot be used: {error}")))?;
-        let (bounds, last) = (dag.bounds(), entry.row.last_interval.as_ref());
-        let mut backlog = Self { runs: 0, more: false, first: None, last: None, next: None };
-        for run in dag.timetable.due(&bounds, last, now).take(COUNTED + 1) {
-            if backlog.runs == COUNTED as u64 {
-                backlog.more = true;
-                break;
-            }
-            backlog.runs += 1;
-            backlog.first.get_or_insert(run.logical_date);
-            backlog.last = Some(run.logical_date);
-        }
-        if backlog.runs == 0 {
-            backlog.next = dag.timetable.next(&bounds, last, now).map(|run| run.run_after);
-        }
-        Ok(backlog)
-    }
-
-    fn sentence(&self, entry: &DagEntry) -> String {
-        let id = &entry.row.dag_id;
-        let tasks = self.runs.saturating_mul(entry.definition.tasks.len() as u64);
-        let counted = |count: u64, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{} {what}{plural}", HumanCount(count))
-        };
-        let more = if self.more { "more than " } else { "" };
-        let (runs, tasks) = (counted(self.runs, "run"), counted(tasks, "task"));
-        match (self.first, self.last, self.next) {
-            (Some(first), Some(last), _) if first != last => {
-                let at_once = entry.definition.max_active_runs;
-                format!(
-                    "unpausing `{id}` will create {more}{runs}, {tasks}, from {} to {}{} (max_active_runs: {at_once})",
-                    iso(first),
-                    iso(last),
-                    if self.more { " and on" } else { "" },
-                )
-            }
-            (Some(first), _, _) => format!("unpausing `{id}` will create {runs}, {tasks}, of {}", iso(first)),
-            (None, _, Some(next)) => {
-                format!("unpausing `{id}` will create no run now; the next one is due at {}", iso(next))
-            }
-            (None, _, None) if entry.definition.schedule == Schedule::Never => {
-                format!("unpausing `{id}` will create no run: it has no schedule, and runs when it is triggered")
-            }
-            (None, _, None) if entry.definition.schedule.assets().is_some() => {
-                format!("unpausing `{id}` will create no run now: it runs when its assets have changed")
-            }
-            (None, _, None) => format!("unpausing `{id}` will create no run: its schedule makes no more"),
-        }
-    }
+/// The runs that unpausing a DAG makes at once, and the sentence about them.
+fn backlog(entry: &DagEntry) -> Result<(u64, String), CliError> {
+    let id = &entry.row.dag_id;
+    let dag = Dag::compile(entry.definition.clone())
+        .map_err(|error| CliError::failed(format!("DAG `{id}` cannot be used: {error}")))?;
+    let backlog = Backlog::of(&dag, entry.row.last_interval.as_ref(), chrono::Utc::now());
+    Ok((backlog.runs, backlog.sentence(&dag, |number| HumanCount(number).to_string())))
 }

@@ -9,10 +9,14 @@
 //! There are no foreign keys: the one writer keeps rows together in one
 //! transaction, and a check per row would be paid on the way of every task.
 
+pub mod account;
+pub mod account_role;
+pub mod api_token;
 pub mod asset;
 pub mod asset_event;
 pub mod asset_queue;
 pub mod attempt;
+pub mod audit_log;
 pub mod backfill;
 pub mod command;
 pub mod connection;
@@ -24,6 +28,7 @@ pub mod import_error;
 pub mod leader;
 pub mod notification;
 pub mod pool;
+pub mod session;
 pub mod task_instance;
 pub mod variable;
 pub mod worker;

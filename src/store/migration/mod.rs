@@ -17,6 +17,8 @@ mod m20261121_000010_create_backfill;
 mod m20261121_000010_create_notification_and_deadline;
 mod m20261121_000010_remember_xcom_lengths;
 mod m20261121_000011_describe_workers;
+mod m20261121_000012_create_account_and_audit_log;
+mod m20261121_000012_find_runs_by_date;
 
 /// All steps, in order. SeaORM keeps the applied ones in `seaql_migrations`.
 pub struct Migrator;
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_create_notification_and_deadline::Migration),
             Box::new(m20261121_000010_remember_xcom_lengths::Migration),
             Box::new(m20261121_000011_describe_workers::Migration),
+            Box::new(m20261121_000012_create_account_and_audit_log::Migration),
+            Box::new(m20261121_000012_find_runs_by_date::Migration),
         ]
     }
 }

@@ -7,21 +7,36 @@ mod attempts;
 mod backfills;
 mod dags;
 mod history;
+mod home;
 mod import_errors;
+mod listing;
+mod lists;
 mod notifications;
+mod numbers;
 mod past;
+mod running;
 mod runs;
 mod status;
+mod stirring;
 mod tasks;
 mod workers;
 mod xcoms;
 
 pub use backfills::BackfillEntry;
 pub use dags::DagEntry;
+pub use home::RunBar;
 pub use import_errors::ImportError;
+pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
+pub use lists::{
+    NumberedError, PoolUse, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
+    event_log_fields, import_error_fields, pool_fields, run_fields, task_fields, version_fields, xcom_fields,
+};
 pub use notifications::NotificationFilter;
+pub use numbers::Activity;
+pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
+pub use stirring::{Stirring, StirringDag, StirringRun, StirringTask};
 pub use workers::ListedWorker;
 
 use sea_orm::DbErr;
@@ -32,7 +47,7 @@ use super::open::Store;
 
 impl Store {
     /// Models as rows, or the error for people.
-    fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_all<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         models: Result<Vec<M>, DbErr>,
     ) -> Result<Vec<R>, StoreError> {
@@ -40,7 +55,7 @@ impl Store {
         models.into_iter().map(R::try_from).collect::<Result<_, _>>().map_err(|row| self.location.unreadable(row))
     }
 
-    fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
+    pub(in crate::store) fn read_one<M, R: TryFrom<M, Error = Unreadable>>(
         &self,
         model: Result<Option<M>, DbErr>,
     ) -> Result<Option<R>, StoreError> {

@@ -1,7 +1,7 @@
 //! Runs.
 
 use sea_orm::sea_query::{ExprTrait, Order};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement};
 
 use crate::domain::ids::{DagId, RunId, RunKey};
 use crate::domain::state::RunState;
@@ -24,6 +24,28 @@ pub struct RunFilter {
     /// Logical dates until here, inclusive; likewise.
     pub until: Option<Time>,
     pub limit: Option<u64>,
+}
+
+impl RunFilter {
+    /// Newest first.
+    pub(super) fn query(&self) -> Select<dag_run::Entity> {
+        let mut query = dag_run::Entity::find();
+        if let Some(dag) = &self.dag {
+            query = query.filter(dag_run::Column::DagId.eq(dag.as_str()));
+        }
+        if !self.states.is_empty() {
+            query = query.filter(dag_run::Column::State.is_in(self.states.iter().map(|state| state.as_str())));
+        }
+        if let Some(from) = self.from {
+            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.gte(micros(from)));
+            query = query.filter(dag_run::Column::LogicalDate.gte(micros(from)).or(run_after));
+        }
+        if let Some(until) = self.until {
+            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.lte(micros(until)));
+            query = query.filter(dag_run::Column::LogicalDate.lte(micros(until)).or(run_after));
+        }
+        query.order_by(dag_run::Column::RunAfter, Order::Desc).order_by(dag_run::Column::Id, Order::Desc)
+    }
 }
 
 /// One look into the index per DAG, however many runs it has.
@@ -54,23 +76,7 @@ impl Store {
 
     /// Runs, newest first (by `run_after`).
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
-        let mut query = dag_run::Entity::find();
-        if let Some(dag) = &filter.dag {
-            query = query.filter(dag_run::Column::DagId.eq(dag.as_str()));
-        }
-        if !filter.states.is_empty() {
-            query = query.filter(dag_run::Column::State.is_in(filter.states.iter().map(|state| state.as_str())));
-        }
-        if let Some(from) = filter.from {
-            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.gte(micros(from)));
-            query = query.filter(dag_run::Column::LogicalDate.gte(micros(from)).or(run_after));
-        }
-        if let Some(until) = filter.until {
-            let run_after = dag_run::Column::LogicalDate.is_null().and(dag_run::Column::RunAfter.lte(micros(until)));
-            query = query.filter(dag_run::Column::LogicalDate.lte(micros(until)).or(run_after));
-        }
-        let query = query.order_by(dag_run::Column::RunAfter, Order::Desc).order_by(dag_run::Column::Id, Order::Desc);
-        self.read_all(query.limit(filter.limit).all(&self.read).await)
+        self.read_all(filter.query().limit(filter.limit).all(&self.read).await)
     }
 
     pub async fn run(&self, dag: &DagId, run_id: &RunId) -> Result<Option<RunRow>, StoreError> {
