@@ -162,6 +162,8 @@ pub struct DagProcessor {
     /// 0: no limit.
     pub memory_limit_mb: u32,
     pub parsing_processes: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub min_file_process_interval: Duration,
 }
 
 /// `[python]`

@@ -17,6 +17,7 @@ use super::hash::ContentHash;
 use super::lower::{Defaults, Lowered, lower};
 use super::python::{self, Interpreter, Parsed};
 use super::spec::DagSpec;
+use super::values::{Asked, Values};
 use super::yaml;
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::DagId;
@@ -35,6 +36,8 @@ pub struct FileResult {
     pub problems: Vec<Problem>,
     /// Files beside it that it imported: when one of them changes, so does it.
     pub imports: Vec<PathBuf>,
+    /// Variables and connections that it asked for while it was loaded: when one of them changes, so does it.
+    pub asked: Vec<Asked>,
     /// Reading, parsing and lowering, without the wait for a turn.
     pub took: Duration,
 }
@@ -49,6 +52,8 @@ pub struct LoaderOptions {
     pub parsing_processes: usize,
     /// Who reads Python files, or why nobody can.
     pub python: Result<Interpreter, String>,
+    /// Who answers for variables and connections that a Python file asks for; without it only its environment does.
+    pub values: Option<Values>,
 }
 
 /// Reads files and knows which of them owns which DAG.
@@ -196,7 +201,15 @@ async fn load_one(file: SourceFile, options: Arc<LoaderOptions>, turns: Arc<Sema
             let parsed = python_specs(&file, &options).await;
             problems.extend(parsed.problems);
             let dags = lower_all(parsed.dags, &file.path, None, &options.defaults, &mut problems);
-            FileResult { file, hash, dags, problems, imports: parsed.local_modules, took: start.elapsed() }
+            FileResult {
+                file,
+                hash,
+                dags,
+                problems,
+                imports: parsed.local_modules,
+                asked: parsed.asked,
+                took: start.elapsed(),
+            }
         }
     }
 }
@@ -204,7 +217,10 @@ async fn load_one(file: SourceFile, options: Arc<LoaderOptions>, turns: Arc<Sema
 /// The DAGs of a Python file, as its interpreter tells them.
 async fn python_specs(file: &SourceFile, options: &LoaderOptions) -> Parsed {
     match &options.python {
-        Ok(interpreter) => python::parse(interpreter, &options.root, &options.root.join(&file.path)).await,
+        Ok(interpreter) => {
+            let path = options.root.join(&file.path);
+            python::parse(interpreter, &options.root, &path, options.values.as_ref()).await
+        }
         Err(why) => {
             let problem = Problem::error(Place::file(file.path.as_str()), why.clone());
             Parsed { problems: vec![problem], ..Parsed::default() }
@@ -223,6 +239,7 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
                 dags: Vec::new(),
                 problems,
                 imports: Vec::new(),
+                asked: Vec::new(),
                 took: start.elapsed(),
             };
         }
@@ -241,7 +258,7 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
             (Vec::new(), vec![problem])
         }
     };
-    FileResult { file, hash, dags, problems, imports: Vec::new(), took: start.elapsed() }
+    FileResult { file, hash, dags, problems, imports: Vec::new(), asked: Vec::new(), took: start.elapsed() }
 }
 
 /// Lowers the DAGs of one file. One name twice in a file is a problem of the second.
@@ -281,6 +298,7 @@ fn failed(file: SourceFile, failure: &tokio::task::JoinError) -> FileResult {
         dags: Vec::new(),
         problems: vec![problem],
         imports: Vec::new(),
+        asked: Vec::new(),
         took: Duration::ZERO,
     }
 }

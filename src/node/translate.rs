@@ -8,6 +8,7 @@ use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
 use crate::dagfile::lower::{Defaults, MailDefaults};
 use crate::dagfile::python::{Interpreter, Limits, install_package};
+use crate::dagfile::values::Values;
 use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
@@ -180,9 +181,14 @@ pub fn interpreter(settings: &config::Settings) -> Result<Interpreter, String> {
 }
 
 /// How DAG files are read, by this interpreter.
-pub fn loader(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<LoaderOptions, Problem> {
+pub fn loader(
+    settings: &config::Settings,
+    python: Result<Interpreter, String>,
+    values: Option<Values>,
+) -> Result<LoaderOptions, Problem> {
     Ok(LoaderOptions {
         python,
+        values,
         root: settings.core.dags_folder.clone(),
         defaults: defaults(settings)?,
         parsing_processes: usize::try_from(settings.dag_processor.parsing_processes).unwrap_or(1),

@@ -14,6 +14,7 @@ mod mapping;
 mod mysql;
 mod operators;
 mod postgres;
+mod python;
 mod python_tasks;
 mod readme;
 mod reasons;

@@ -11,7 +11,7 @@ import logging
 import sys
 
 from . import finder, imports, notes, problem, spec, task_log
-from .model import callbacks, context as contexts, dates, store_values
+from .model import callbacks, context as contexts, dates, perform, store_values
 from .model.exceptions import (
     AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout,
     AirflowSkipException,
@@ -94,7 +94,7 @@ def attempt_of_task(start, channel, task, args, kwargs):
     task = of_map_index(start, task, context)
     callbacks.run_all(task.on_execute_callback, context)
     task.pre_execute(context)
-    value = task.execute(context)
+    value = perform.perform(task, context)
     task.post_execute(context, value)
     push(channel, start, value, task.multiple_outputs, task.do_xcom_push)
     return value

@@ -9,14 +9,14 @@ import json
 import os
 
 from . import notes
-from .model import asset as assets, callbacks, dates
+from .model import asset as assets, callbacks, dates, templates
 from .model.dag import NOT_GIVEN
 from .model.exceptions import AirflowException
 from .model.branching import LatestOnlyOperator
 from .model.mapped import MappedArgument, MappedOperator, expansion_spec
 from .model.operators import BashOperator, EmptyOperator
 from .model.param import DagParam, Param
-from .model.xcom_arg import XComArg
+from .model.xcom_arg import LiteralValue, XComArg
 
 # Stands in JSON for a value that only Python can hold; at run time the task keeps its own.
 AS_WRITTEN = {"__updraft__": "as_written"}
@@ -195,7 +195,12 @@ def own_date(task, name):
 
 
 def work(task, path, folder):
-    """What the task does: natively where its class is exactly one that Rust runs."""
+    """What the task does, each text of it with the values of the DAG's own macros that it uses."""
+    return templates.with_values(task.dag, own_work(task, path, folder))
+
+
+def own_work(task, path, folder):
+    """The same as its author wrote it: natively where its class is exactly one that Rust runs."""
     if task.comes_later is None:
         if isinstance(task, MappedOperator):
             native = mapped_work(task)
@@ -218,6 +223,9 @@ def work(task, path, folder):
         return native
     args, kwargs = task.rendered_arguments()
     code = {"dag_file": relative_file(path, folder)}
+    if templates.functions(task.dag) and templates.needs_python(task, [args, kwargs]):
+        # They stay as they are and are rendered where their functions are.
+        return dict({"python": code}, **(expansion_spec(task.expansion, argument) if isinstance(task, MappedOperator) else {}))
     if args:
         code["op_args"] = [argument(a) for a in args]
     if kwargs:
@@ -259,6 +267,8 @@ def mapped_work(task):
 
 def as_text(value, task):
     """A text argument; one that another task leaves becomes a template."""
+    if isinstance(value, LiteralValue):
+        return "{% raw %}" + str(value.value) + "{% endraw %}"
     return value.as_template(task.task_group) if isinstance(value, XComArg) else str(value)
 
 
@@ -267,6 +277,8 @@ def native_work(task):
     from .model import native, sensors
 
     if not isinstance(task, native.NativeOperator) or type(task).__module__ not in (native.__name__, sensors.__name__):
+        return None
+    if templates.functions(task.dag) and templates.needs_python(task, task._native):
         return None
     try:
         found = task.native_spec()
@@ -279,6 +291,8 @@ def native_work(task):
 
 def needs_python(task):
     """A command or an environment that is not known before the task runs, other than as a template."""
+    if templates.functions(task.dag) and templates.needs_python(task, [task.bash_command, task.env, task.cwd]):
+        return True
     if isinstance(task.env, (XComArg, DagParam, MappedArgument)) or task.output_encoding.lower().replace("_", "-") != "utf-8":
         return True
     return isinstance(task.bash_command, (list, tuple))
