@@ -250,6 +250,8 @@ pub enum FromTask {
     },
     /// Answered with an object of Airflow's keys, or `null`.
     GetConnection { id: u64, conn_id: String },
+    /// Answered when these texts are hidden from the task's log.
+    MaskSecret { id: u64, values: Vec<String> },
     /// Anything else that the scheduler can be asked.
     Ask { id: u64, question: Question },
     /// The last word.

@@ -68,6 +68,8 @@ pub struct Posted {
 pub struct PythonRuntime {
     /// Interpreter and arguments that start the bridge, with the task's channel as standard input.
     pub command: Vec<OsString>,
+    /// Tasks of DAG files are run by Airflow's own task runner, which the interpreter can import.
+    pub sdk: bool,
 }
 
 impl WorkerSettings {

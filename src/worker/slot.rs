@@ -30,11 +30,11 @@ use super::companion::ProcessId;
 use super::companion::frame::{End, FromCompanion, Stop};
 use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
-use super::operator::channel::Channel;
+use super::operator::channel::{Channel, First};
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
 use super::output::LastLine;
 use super::process::{Companion, Process};
-use super::question::{found, question, reply, secrets};
+use super::question::{found, question, secrets};
 use super::settings::WorkerSettings;
 use super::shipping::Shipper;
 use crate::domain::attempt::Outcome;
@@ -206,7 +206,7 @@ impl Slot {
         let (channel, stdin) = match job.start.take() {
             Some(start) => {
                 log.hide(secrets_of(&start));
-                let opened = Channel::open(&start);
+                let opened = Channel::open(start);
                 let (channel, stdin) =
                     opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
                 (Some(channel), Some(stdin))
@@ -370,8 +370,8 @@ impl Slot {
                         if let Some(asked) = running.asked.remove(&seq) {
                             log.hide(secrets(&self.settings.sensitive, &answer, &asked));
                         }
-                        if let Some(channel) = &running.channel {
-                            channel.reply(&reply(seq, answer));
+                        if let Some(channel) = &mut running.channel {
+                            channel.answer(seq, answer);
                         }
                     }
                     None => orders_open = false,
@@ -532,10 +532,13 @@ fn judged(outcome: Outcome, message: String) -> Judged {
 }
 
 /// What of the first word must not stand in the log.
-fn secrets_of(first: &ToTask) -> Vec<String> {
+fn secrets_of(first: &First) -> Vec<String> {
     match first {
-        ToTask::Start(_) => Vec::new(),
-        ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+        First::Sdk { .. } => Vec::new(),
+        First::Bridge(first) => match &**first {
+            ToTask::Start(_) => Vec::new(),
+            ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+        },
     }
 }
 

@@ -33,6 +33,9 @@ impl Slot {
                     | Answer::RunExists { .. }
                     | Answer::RunState { .. }
                     | Answer::Seen { .. }
+                    | Answer::Runs { .. }
+                    | Answer::Tasks { .. }
+                    | Answer::XComs { .. }
                     | Answer::Mapped { .. },
                 ) => {}
                 None => return withdrawn(log),

@@ -1,0 +1,92 @@
+"""One task by Airflow's own task runner: the process that `worker/sdk` supervises.
+
+File descriptor 0 is the runner's channel, 1 and 2 are the task's log. The
+runner is Airflow's and untouched; here it only gets its surroundings. Nothing
+of the stand-in package is used.
+"""
+
+import os
+import sys
+
+
+def surroundings():
+    """Settings that Airflow reads while it is imported; those of the author's environment go first."""
+    own = os.environ.pop("UPDRAFT_AIRFLOW_HOME", None)
+    if own and not os.environ.get("AIRFLOW_HOME"):
+        os.environ["AIRFLOW_HOME"] = own
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "client")
+    os.environ.setdefault("NO_COLOR", "1")
+    # The log is Updraft's: one line format, without the runner's own banner.
+    os.environ.setdefault("AIRFLOW__LOGGING__COLORED_CONSOLE_LOG", "False")
+    sys.path[:] = [p for p in sys.path if p]
+
+
+def load():
+    """Imports what every task needs; seconds, once."""
+    missing = None
+    for name in (
+        "airflow.sdk.execution_time.task_runner", "airflow.sdk.execution_time.supervisor", "airflow.dag_processing.dagbag",
+        "airflow.sdk.log", "jinja2.ext",
+    ):
+        try:
+            __import__(name)
+        except ImportError as error:
+            missing = missing or error
+    for name in ("airflow.providers.standard.operators.python", "airflow.providers.standard.operators.bash"):
+        try:
+            __import__(name)
+        except ImportError:
+            # A provider that is not installed is missed by the DAG file that names it.
+            pass
+    if missing is not None:
+        sys.exit("updraft: this interpreter has no task runner of Airflow that Updraft knows (%s): install "
+                 "apache-airflow-task-sdk and apache-airflow-core of the same release, or set [python] runner = builtin"
+                 % missing)
+
+
+def run():
+    """Runs the one task whose channel is file descriptor 0. Does not return."""
+    from airflow.sdk.execution_time import task_runner
+
+    log_to_stdout()
+    block_database()
+    code = 0
+    try:
+        task_runner.main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass
+    # Nothing that the file left behind (threads, atexit of a fork's parent) is waited for.
+    os._exit(code)
+
+
+def log_to_stdout():
+    """Lines leave as they are written, as text."""
+    from airflow.sdk.log import configure_logging, reset_logging
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    reset_logging()
+    configure_logging(json_output=False, output=sys.stdout, colored_console_log=False)
+
+
+def block_database():
+    """A task has no database; Airflow says so best where it can."""
+    from airflow.sdk.execution_time import supervisor
+
+    block = getattr(supervisor, "block_orm_access", None)
+    if block is not None:
+        block()
+
+
+def main():
+    surroundings()
+    load()
+    run()

@@ -1,0 +1,53 @@
+//! Tasks of DAG files where Airflow's Task SDK is installed: its own task runner runs them, and `worker::sdk` is its
+//! supervisor.
+//!
+//! The runner reads the DAG file again, renders the templates and expands what is mapped, all by itself.
+
+use super::channel::First;
+use super::{Job, Unstartable, context_variables, python};
+use crate::domain::ids::Claim;
+use crate::domain::time::Time;
+use crate::protocol::work::TaskMessage;
+use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::sdk::{Supervisor, startup};
+use crate::worker::settings::WorkerSettings;
+use crate::worker::{dag_file, mapped};
+
+/// The word after our package that starts Airflow's task runner.
+const WORD: &str = "sdk";
+
+/// Whether Airflow's own runner does this: a task object of a DAG file, and no callback.
+pub fn runs(task: &TaskMessage, settings: &WorkerSettings) -> bool {
+    settings.python.sdk && task.notice.is_none() && mapped::in_dag_file(&task.operator)
+}
+
+pub fn prepare(
+    task: &TaskMessage,
+    claim: Claim,
+    now: Time,
+    settings: &WorkerSettings,
+) -> Result<Job, Unstartable> {
+    dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
+    let (program, mut args, shown) = python::command(settings)?;
+    args.push(WORD.to_owned());
+    let mut env = context_variables(task, claim);
+    env.extend(
+        [
+            ("AIRFLOW__CORE__DAGS_FOLDER", settings.dags_folder.display().to_string()),
+            ("AIRFLOW__CORE__LOAD_EXAMPLES", "False".to_owned()),
+            // Settings of its own, for who has set none: the runner writes an empty folder of logs there.
+            ("UPDRAFT_AIRFLOW_HOME", settings.state_dir.join("airflow").display().to_string()),
+            ("_AIRFLOW_PROCESS_CONTEXT", "client".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    Ok(Job {
+        spec: SpawnSpec { program, args, cwd: settings.dags_folder.clone(), base: Base::Inherit, env },
+        shown: format!("{shown}, Airflow's task runner"),
+        leftover: None,
+        start: Some(First::Sdk {
+            details: startup::details(task, now, None),
+            supervisor: Box::new(Supervisor::new(startup::own(task))),
+        }),
+    })
+}

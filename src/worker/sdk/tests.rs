@@ -1,0 +1,1 @@
+//! The supervisor as a table of requests and what follows from them.
