@@ -52,7 +52,12 @@ pub struct Interpreter {
 
 impl Interpreter {
     pub fn new(program: impl Into<PathBuf>, package_dir: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), package_dir: package_dir.into(), limits: Limits::default(), runner: Runner::Builtin }
+        Self {
+            program: program.into(),
+            package_dir: package_dir.into(),
+            limits: Limits::default(),
+            runner: Runner::Builtin,
+        }
     }
 
     /// The command line of a child that takes its orders from file descriptor 0

@@ -13,13 +13,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Interpreter;
 use super::child::{Child, EXIT_PATIENCE, Ended};
+use super::{Interpreter, Runner};
 use crate::dagfile::spec::DagSpec;
 use crate::domain::problem::{Place, Problem, Severity};
 
 /// The child interrupts itself at the limit and says where it was; after this much more it is killed.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// Importing Airflow takes seconds, and much longer where several interpreters do it at once for the first time.
+const SDK_START: Duration = Duration::from_secs(30);
 
 /// What one DAG file gave.
 #[derive(Debug, Default)]
@@ -39,6 +42,8 @@ struct Request<'a> {
     dags_folder: &'a Path,
     seconds: f64,
     memory_mb: Option<u64>,
+    /// With Airflow's own classes.
+    sdk: bool,
 }
 
 /// A child's description of a file; `spec.rs` reads the DAGs.
@@ -88,12 +93,17 @@ pub async fn parse(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -
 async fn ask(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -> Result<(Answer, Ended), Silence> {
     let mut child = Child::start(interpreter).map_err(Silence::NotStarted)?;
     let limits = interpreter.limits;
-    let request = Request { file, dags_folder, seconds: limits.time.as_secs_f64(), memory_mb: limits.memory_mib };
+    let (sdk, time) = match interpreter.runner {
+        Runner::Builtin => (false, limits.time),
+        Runner::Sdk(_) => (true, limits.time + SDK_START),
+    };
+    let seconds = limits.time.as_secs_f64();
+    let request = Request { file, dags_folder, seconds, memory_mb: limits.memory_mib, sdk };
     let conversation = async {
         child.send(&request).await?;
         child.receive().await
     };
-    let received = tokio::time::timeout(limits.time + GRACE, conversation).await;
+    let received = tokio::time::timeout(time + GRACE, conversation).await;
     match received {
         Err(_) => Err(Silence::Stuck(child.end(Duration::ZERO).await)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {

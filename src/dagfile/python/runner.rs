@@ -141,10 +141,7 @@ mod tests {
         let program = folder.join("python3");
         let (count, packages) = (folder.join("count"), folder.join("site-packages"));
         fs::create_dir_all(&packages).expect("a folder");
-        let answer = format!(
-            r#"{{"task_sdk": {task_sdk}, "core": {core}, "folders": ["{}"]}}"#,
-            packages.display()
-        );
+        let answer = format!(r#"{{"task_sdk": {task_sdk}, "core": {core}, "folders": ["{}"]}}"#, packages.display());
         let script = format!("#!/bin/sh\necho once >> '{}'\necho '{answer}'\n", count.display());
         fs::write(&program, script).expect("written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");

@@ -53,7 +53,10 @@ enum Language {
 pub enum First {
     Bridge(Box<ToTask>),
     /// With what Airflow's task runner is told first.
-    Sdk { details: Value, supervisor: Box<Supervisor> },
+    Sdk {
+        details: Value,
+        supervisor: Box<Supervisor>,
+    },
 }
 
 impl Channel {

@@ -21,12 +21,7 @@ pub fn runs(task: &TaskMessage, settings: &WorkerSettings) -> bool {
     settings.python.sdk && task.notice.is_none() && mapped::in_dag_file(&task.operator)
 }
 
-pub fn prepare(
-    task: &TaskMessage,
-    claim: Claim,
-    now: Time,
-    settings: &WorkerSettings,
-) -> Result<Job, Unstartable> {
+pub fn prepare(task: &TaskMessage, claim: Claim, now: Time, settings: &WorkerSettings) -> Result<Job, Unstartable> {
     dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
     let (program, mut args, shown) = python::command(settings)?;
     args.push(WORD.to_owned());
@@ -35,8 +30,6 @@ pub fn prepare(
         [
             ("AIRFLOW__CORE__DAGS_FOLDER", settings.dags_folder.display().to_string()),
             ("AIRFLOW__CORE__LOAD_EXAMPLES", "False".to_owned()),
-            // Settings of its own, for who has set none: the runner writes an empty folder of logs there.
-            ("UPDRAFT_AIRFLOW_HOME", settings.state_dir.join("airflow").display().to_string()),
             ("_AIRFLOW_PROCESS_CONTEXT", "client".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),

@@ -137,7 +137,8 @@ impl Supervisor {
                 let reset = reset_dag_run.unwrap_or_default().then(|| dag_id.clone());
                 let conf = conf.unwrap_or_default();
                 let run_id = Some(run_id);
-                let request = TriggerDagRunRequest { dag_id, run_id, logical_date, conf, note, fail_when_paused: false };
+                let request =
+                    TriggerDagRunRequest { dag_id, run_id, logical_date, conf, note, fail_when_paused: false };
                 self.ask(id, Shape::Triggered { reset }, Question::TriggerDagRun(request))
             }
             Request::GetDagRunState { dag_id, run_id } => {

@@ -11,9 +11,9 @@ import sys
 
 def surroundings():
     """Settings that Airflow reads while it is imported; those of the author's environment go first."""
-    own = os.environ.pop("UPDRAFT_AIRFLOW_HOME", None)
-    if own and not os.environ.get("AIRFLOW_HOME"):
-        os.environ["AIRFLOW_HOME"] = own
+    if not os.environ.get("AIRFLOW_HOME"):
+        # Beside the folder of this package; Airflow makes an empty folder of logs in it.
+        os.environ["AIRFLOW_HOME"] = os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "airflow")
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "client")
     os.environ.setdefault("NO_COLOR", "1")
     # The log is Updraft's: one line format, without the runner's own banner.
