@@ -70,6 +70,9 @@ pub struct PythonRuntime {
     pub command: Vec<OsString>,
     /// Tasks of DAG files are run by Airflow's own task runner, which the interpreter can import.
     pub sdk: bool,
+    /// Whether the command, with [`WARM_WORD`](super::companion::WARM_WORD) after it, makes an interpreter that forks
+    /// the tasks.
+    pub warm: bool,
 }
 
 impl WorkerSettings {

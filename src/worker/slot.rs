@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::companion::ProcessId;
-use super::companion::frame::{End, FromCompanion, Stop};
+use super::companion::frame::{End, FromCompanion, Remark, Stop};
 use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
 use super::operator::channel::{Channel, First};
@@ -267,7 +267,10 @@ impl Slot {
             Started::Asked(asked) => *asked,
         };
         let pid = match process.news().await {
-            Some(FromCompanion::Spawned { pid, start_time, .. }) => Some(ProcessId { pid, start_time }),
+            Some(FromCompanion::Spawned { pid, start_time, remark, .. }) => {
+                self.note(log, remark);
+                Some(ProcessId { pid, start_time })
+            }
             Some(FromCompanion::SpawnFailed { why, .. }) => return self.unstartable(log, why),
             // The companion went: whether the process was started is not known.
             Some(
@@ -312,6 +315,17 @@ impl Slot {
         }
         drop(job);
         self.conclude(running, log)
+    }
+
+    /// What the companion said about how the process began.
+    fn note(&self, log: &mut TaskLog, remark: Option<Remark>) {
+        match remark {
+            Some(Remark::Otherwise(why)) => log.say(Utc::now(), "worker", Level::Warning, &why),
+            Some(Remark::Slower(why)) => {
+                tracing::debug!(file = self.task.run.file, %why, "a file is not kept imported")
+            }
+            None => {}
+        }
     }
 
     /// Streams output and answers questions until the process, its group and its output have ended.
@@ -534,7 +548,7 @@ fn judged(outcome: Outcome, message: String) -> Judged {
 /// What of the first word must not stand in the log.
 fn secrets_of(first: &First) -> Vec<String> {
     match first {
-        First::Sdk { .. } => Vec::new(),
+        First::Sdk(_) => Vec::new(),
         First::Bridge(first) => match &**first {
             ToTask::Start(_) => Vec::new(),
             ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),

@@ -15,6 +15,10 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/channel.py", include_bytes!("updraft_bridge/channel.py")),
     ("updraft_bridge/finder.py", include_bytes!("updraft_bridge/finder.py")),
     ("updraft_bridge/imports.py", include_bytes!("updraft_bridge/imports.py")),
+    ("updraft_bridge/fork.py", include_bytes!("updraft_bridge/fork.py")),
+    ("updraft_bridge/keeper.py", include_bytes!("updraft_bridge/keeper.py")),
+    ("updraft_bridge/warm.py", include_bytes!("updraft_bridge/warm.py")),
+    ("updraft_bridge/leave.py", include_bytes!("updraft_bridge/leave.py")),
     ("updraft_bridge/limits.py", include_bytes!("updraft_bridge/limits.py")),
     ("updraft_bridge/main.py", include_bytes!("updraft_bridge/main.py")),
     ("updraft_bridge/model/__init__.py", include_bytes!("updraft_bridge/model/__init__.py")),
@@ -54,6 +58,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/sdk_parse.py", include_bytes!("updraft_bridge/sdk_parse.py")),
     ("updraft_bridge/sdk_spec.py", include_bytes!("updraft_bridge/sdk_spec.py")),
     ("updraft_bridge/sdk_task.py", include_bytes!("updraft_bridge/sdk_task.py")),
+    ("updraft_bridge/sdk_trigger.py", include_bytes!("updraft_bridge/sdk_trigger.py")),
     ("updraft_bridge/spec.py", include_bytes!("updraft_bridge/spec.py")),
     ("updraft_bridge/surface.py", include_bytes!("updraft_bridge/surface.py")),
 ];

@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -52,11 +51,7 @@ enum Language {
 /// The first word to a process, which says what is spoken.
 pub enum First {
     Bridge(Box<ToTask>),
-    /// With what Airflow's task runner is told first.
-    Sdk {
-        details: Value,
-        supervisor: Box<Supervisor>,
-    },
+    Sdk(Box<Supervisor>),
 }
 
 impl Channel {
@@ -69,7 +64,7 @@ impl Channel {
         let (tell, heard) = mpsc::unbounded_channel();
         let (start, language) = match first {
             First::Bridge(first) => (frame(&first).map_err(io::Error::other)?, Language::Bridge),
-            First::Sdk { details, supervisor } => (sdk::frame::reply(0, &details), Language::Sdk(supervisor)),
+            First::Sdk(supervisor) => (supervisor.first_word(), Language::Sdk(supervisor)),
         };
         actix::spawn(async move {
             let mut next = Some(start);

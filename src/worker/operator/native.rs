@@ -9,7 +9,7 @@ use crate::domain::ids::Claim;
 use crate::domain::native::{Native, Texts};
 use crate::protocol::task_channel::{Operate, ToTask};
 use crate::protocol::work::TaskMessage;
-use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::companion::frame::{Base, Origin, SpawnSpec};
 use crate::worker::render::Templates;
 use crate::worker::settings::WorkerSettings;
 
@@ -46,6 +46,7 @@ pub fn prepare(
             cwd: settings.dags_folder.clone(),
             base: Base::Inherit,
             env: context_variables(task, claim),
+            origin: Origin::Exec,
         },
         shown,
         leftover: None,

@@ -6,11 +6,11 @@ use super::channel::First;
 use super::{Job, Unstartable, context_variables};
 use crate::domain::expand::{Mapped, Piece};
 use crate::domain::ids::Claim;
-use crate::domain::operator::Python;
+use crate::domain::operator::{Python, PythonCode};
 use crate::domain::time::Time;
 use crate::protocol::task_channel::{Start, ToTask};
 use crate::protocol::work::TaskMessage;
-use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::companion::frame::{Base, Origin, SpawnSpec, Warm};
 use crate::worker::dag_file;
 use crate::worker::render::{Templates, log_url};
 use crate::worker::settings::WorkerSettings;
@@ -25,6 +25,7 @@ pub fn prepare(
 ) -> Result<Job, Unstartable> {
     dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
     let (program, args, shown) = command(settings)?;
+    let origin = if settings.python.warm { Origin::Warm(warm(&python.code)) } else { Origin::Exec };
     let run = &task.run;
     let previous = run.previous_success;
     let start = Start {
@@ -75,6 +76,7 @@ pub fn prepare(
             cwd: settings.dags_folder.clone(),
             base: Base::Inherit,
             env: context_variables(task, claim),
+            origin,
         },
         shown,
         leftover: None,
@@ -99,6 +101,14 @@ pub fn command(settings: &WorkerSettings) -> Result<(PathBuf, Vec<String>, Strin
         arg.to_str().map(str::to_owned).ok_or_else(|| Unstartable(format!("`{}` is not UTF-8", arg.display())))
     });
     Ok((program, args.collect::<Result<_, _>>()?, format!("python, {}", name.display())))
+}
+
+/// What of the work can be done once for many tasks.
+fn warm(code: &PythonCode) -> Warm {
+    match code {
+        PythonCode::DagFile { file } => Warm { file: Some(file.into()) },
+        PythonCode::Function { .. } | PythonCode::Inline { .. } => Warm { file: None },
+    }
 }
 
 /// What an object of the DAG file is to be expanded with; what its author wrote is rendered.

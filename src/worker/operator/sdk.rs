@@ -8,7 +8,7 @@ use super::{Job, Unstartable, context_variables, python};
 use crate::domain::ids::Claim;
 use crate::domain::time::Time;
 use crate::protocol::work::TaskMessage;
-use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::companion::frame::{Base, Origin, SpawnSpec, Warm};
 use crate::worker::sdk::{Supervisor, startup};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::{dag_file, mapped};
@@ -25,6 +25,8 @@ pub fn prepare(task: &TaskMessage, claim: Claim, now: Time, settings: &WorkerSet
     dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
     let (program, mut args, shown) = python::command(settings)?;
     args.push(WORD.to_owned());
+    // The runner reads the file by itself each time: nothing of it can be kept.
+    let origin = if settings.python.warm { Origin::Warm(Warm { file: None }) } else { Origin::Exec };
     let mut env = context_variables(task, claim);
     env.extend(
         [
@@ -35,12 +37,9 @@ pub fn prepare(task: &TaskMessage, claim: Claim, now: Time, settings: &WorkerSet
         .map(|(name, value)| (name.to_owned(), value)),
     );
     Ok(Job {
-        spec: SpawnSpec { program, args, cwd: settings.dags_folder.clone(), base: Base::Inherit, env },
+        spec: SpawnSpec { program, args, cwd: settings.dags_folder.clone(), base: Base::Inherit, env, origin },
         shown: format!("{shown}, Airflow's task runner"),
         leftover: None,
-        start: Some(First::Sdk {
-            details: startup::details(task, now, None),
-            supervisor: Box::new(Supervisor::new(startup::own(task))),
-        }),
+        start: Some(First::Sdk(Box::new(Supervisor::new(startup::own(task), startup::details(task, now))))),
     })
 }

@@ -3,7 +3,7 @@
 //! Fields that are not listed are ignored, since they grow with each version; a type that is not
 //! listed is [`Request::Unknown`] and gets an answer that says so.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::time::Time;
@@ -143,6 +143,18 @@ pub enum Request {
         #[serde(default = "yes")]
         ascending: bool,
     },
+    /// Not Airflow's: the runner has left, and the process wants to know whether anything follows.
+    #[serde(rename = "Updraft.Next")]
+    Next {},
+    /// Not Airflow's: a value that a trigger leaves in its task's name.
+    #[serde(rename = "Updraft.Leave")]
+    Leave {
+        key: String,
+        value: Value,
+    },
+    /// Not Airflow's: the trigger has fired, or failed, and a runner waits for its first word.
+    #[serde(rename = "Updraft.Resume")]
+    Resume(Resumed),
     /// Answered with a file descriptor, which our socket does not carry.
     #[serde(rename = "ResendLoggingFD")]
     ResendLogging {},
@@ -208,7 +220,7 @@ pub enum Skipped {
 }
 
 /// A task that waits for a trigger, and how it goes on when that has fired.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deferral {
     /// The trigger's class.
     pub classpath: String,
@@ -220,6 +232,14 @@ pub struct Deferral {
     pub trigger_timeout: Option<String>,
     pub next_method: String,
     #[serde(default)]
+    pub next_kwargs: Value,
+}
+
+/// How a task goes on that had deferred itself.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Resumed {
+    pub next_method: String,
+    /// As Airflow serialised them, with the trigger's event among them.
     pub next_kwargs: Value,
 }
 

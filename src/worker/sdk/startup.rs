@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::request::Deferral;
+use super::request::Resumed;
 use super::shape::{consumed_event, instant};
 use super::supervisor::Own;
 use crate::domain::time::Time;
@@ -13,30 +13,6 @@ use crate::protocol::work::TaskMessage;
 
 /// The name of the DAGs folder among the runner's bundles.
 pub const BUNDLE: &str = "dags-folder";
-
-/// How a task goes on that had deferred itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resumed {
-    pub method: String,
-    /// As Airflow serialised them, with the trigger's event among them.
-    pub kwargs: Value,
-    /// When the attempt began.
-    pub since: Time,
-}
-
-impl Resumed {
-    /// After `deferral`, when its trigger said `event`, as Airflow serialised it.
-    pub fn after(deferral: Deferral, event: Value, since: Time) -> Self {
-        let mut kwargs = match deferral.next_kwargs {
-            Value::Object(kwargs) => kwargs,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                serde_json::Map::new()
-            }
-        };
-        kwargs.insert("event".to_owned(), event);
-        Self { method: deferral.next_method, kwargs: Value::Object(kwargs), since }
-    }
-}
 
 /// What the supervisor of this attempt knows without asking.
 pub fn own(task: &TaskMessage) -> Own {
@@ -51,11 +27,11 @@ pub fn own(task: &TaskMessage) -> Own {
 }
 
 /// `StartupDetails`, as the supervisor says it unasked, under the id 0.
-pub fn details(task: &TaskMessage, now: Time, resumed: Option<&Resumed>) -> Value {
+pub fn details(task: &TaskMessage, now: Time) -> Value {
     let run = &task.run;
     let interval = run.interval;
     let events: Vec<Value> = run.asset_events.iter().map(consumed_event).collect();
-    let mut context = json!({
+    let context = json!({
         "dag_run": {
             "dag_id": task.key.dag,
             "run_id": task.key.run,
@@ -75,11 +51,6 @@ pub fn details(task: &TaskMessage, now: Time, resumed: Option<&Resumed>) -> Valu
         "max_tries": task.max_tries,
         "should_retry": task.try_number.0 <= task.max_tries,
     });
-    if let (Some(resumed), Some(context)) = (resumed, context.as_object_mut()) {
-        context.insert("next_method".to_owned(), resumed.method.clone().into());
-        context.insert("next_kwargs".to_owned(), resumed.kwargs.clone());
-        context.insert("start_date".to_owned(), instant(Some(resumed.since)));
-    }
     json!({
         "type": "StartupDetails",
         "ti": {
@@ -95,8 +66,20 @@ pub fn details(task: &TaskMessage, now: Time, resumed: Option<&Resumed>) -> Valu
         },
         "dag_rel_path": run.file,
         "bundle_info": { "name": BUNDLE },
-        "start_date": instant(Some(resumed.map_or(now, |resumed| resumed.since))),
+        "start_date": instant(Some(now)),
         "sentry_integration": "",
         "ti_context": context,
     })
+}
+
+/// The same once more, for a task that goes on after its trigger.
+pub fn resumed(details: &Value, resumed: Resumed) -> Value {
+    let mut details = details.clone();
+    let begun = details.get("start_date").cloned().unwrap_or_default();
+    if let Some(context) = details.get_mut("ti_context").and_then(Value::as_object_mut) {
+        context.insert("next_method".to_owned(), resumed.next_method.into());
+        context.insert("next_kwargs".to_owned(), resumed.next_kwargs);
+        context.insert("start_date".to_owned(), begun);
+    }
+    details
 }

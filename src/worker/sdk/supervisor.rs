@@ -16,6 +16,7 @@ use super::frame::{self, Frame};
 use super::happened::outlet_events;
 use super::request::{self, Deferral, Request, Runs, Skipped, TasksOf, TerminalState, XComOf};
 use super::shape::{self, Shape};
+use super::startup;
 use crate::domain::skip::SKIP_KEY;
 use crate::domain::template::PreviousSuccess;
 use crate::domain::time::Time;
@@ -49,21 +50,24 @@ pub struct Own {
 #[derive(Debug)]
 pub struct Supervisor {
     own: Own,
+    /// The runner's first word.
+    details: Value,
     /// What the scheduler was asked for the runner's sake, by the runner's id.
     open: BTreeMap<u64, Shape>,
     /// The task has decided what is skipped, in the words of a branch.
     has_decided: bool,
+    /// What the task waits for, until the process asks.
     deferral: Option<Deferral>,
 }
 
 impl Supervisor {
-    pub fn new(own: Own) -> Self {
-        Self { own, open: BTreeMap::new(), has_decided: false, deferral: None }
+    pub fn new(own: Own, details: Value) -> Self {
+        Self { own, details, open: BTreeMap::new(), has_decided: false, deferral: None }
     }
 
-    /// What the task waits for, where it ended by deferring itself.
-    pub fn take_deferral(&mut self) -> Option<Deferral> {
-        self.deferral.take()
+    /// What it says unasked, once.
+    pub fn first_word(&self) -> Vec<u8> {
+        frame::reply(0, &self.details)
     }
 
     /// A frame of the runner.
@@ -188,6 +192,15 @@ impl Supervisor {
                 self.open.insert(id, Shape::AssetEvents { after, before, limit, ascending });
                 vec![Step::Say(FromTask::GetAssetEvents { id, name, uri, limit: None })]
             }
+            Request::Next {} => match self.deferral.take() {
+                Some(deferral) => answer(id, &json!(deferral)),
+                None => nothing(id),
+            },
+            Request::Leave { key, value } => {
+                self.open.insert(id, Shape::Nothing);
+                vec![Step::Say(FromTask::SetXCom { id, key, value })]
+            }
+            Request::Resume(resumed) => answer(id, &startup::resumed(&self.details, resumed)),
             Request::ResendLogging {} => generic(id, "Updraft hands out no log channel: write to standard output"),
             Request::Unknown => {
                 let detail = json!({ "status_code": 400, "message": "Unhandled request" });

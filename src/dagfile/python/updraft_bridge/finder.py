@@ -177,5 +177,7 @@ def public_names(module):
 
 
 def install():
+    if Finder in sys.meta_path:
+        return
     sys.meta_path.insert(0, Finder)
     sys.meta_path.append(LastFinder)

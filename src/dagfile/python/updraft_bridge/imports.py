@@ -15,6 +15,11 @@ import zlib
 from . import notes
 
 
+# Modules of DAG files that were imported before this process was forked, by their paths.
+_kept = {}
+_folders = set()
+
+
 class Uncached(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname):
         path = self.get_filename(fullname)
@@ -24,6 +29,9 @@ class Uncached(importlib.machinery.SourceFileLoader):
 def use_folder(folder):
     """Makes the modules of the DAGs folder importable."""
     folder = os.path.abspath(folder)
+    if folder in _folders:
+        return
+    _folders.add(folder)
     loaders = (
         (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
         (Uncached, importlib.machinery.SOURCE_SUFFIXES),
@@ -38,6 +46,12 @@ def use_folder(folder):
     sys.path_importer_cache.pop(folder, None)
     if folder not in sys.path:
         sys.path.append(folder)
+
+
+def is_authors(module):
+    """Whether a module stands in the DAGs folder."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.startswith(tuple(folder.rstrip(os.sep) + os.sep for folder in _folders))
 
 
 def inside(path, folder):
@@ -59,6 +73,8 @@ def name_of(path):
 
 def load(path):
     """Runs a DAG file as a module under a name that no other module can have."""
+    if path in _kept:
+        return _kept[path]
     name = name_of(path)
     loader = Uncached(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
@@ -67,6 +83,11 @@ def load(path):
     notes.dag_file = path
     loader.exec_module(module)
     return module
+
+
+def keep(path):
+    """Loads a DAG file for every process that is forked from this one."""
+    _kept[path] = load(path)
 
 
 def local_modules(folder, besides):

@@ -19,6 +19,9 @@ from .model.exceptions import (
 
 RETURN_VALUE = "return_value"
 
+# Whether the log is set up: where a file is kept imported, that was done before it.
+_logs = False
+
 
 def run(start, channel):
     log_to_stdout()
@@ -267,6 +270,10 @@ def print_traceback(error, what):
 
 def log_to_stdout():
     """Lines leave as they are written, so that a killed task's log is whole."""
+    global _logs
+    if _logs:
+        return
+    _logs = True
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)

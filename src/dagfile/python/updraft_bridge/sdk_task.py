@@ -8,6 +8,8 @@ of the stand-in package is used.
 import os
 import sys
 
+from .leave import leave
+
 
 def surroundings():
     """Settings that Airflow reads while it is imported; those of the author's environment go first."""
@@ -16,6 +18,9 @@ def surroundings():
         os.environ["AIRFLOW_HOME"] = os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "airflow")
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "client")
     os.environ.setdefault("NO_COLOR", "1")
+    # Where a task runs, and where the warm interpreter stands.
+    os.environ.setdefault("AIRFLOW__CORE__DAGS_FOLDER", os.getcwd())
+    os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
     # The log is Updraft's: one line format, without the runner's own banner.
     os.environ.setdefault("AIRFLOW__LOGGING__COLORED_CONSOLE_LOG", "False")
     sys.path[:] = [p for p in sys.path if p]
@@ -48,23 +53,36 @@ def run():
     """Runs the one task whose channel is file descriptor 0. Does not return."""
     from airflow.sdk.execution_time import task_runner
 
+    # Airflow mails by a configuration of its own; Updraft does, by its own.
+    task_runner._send_error_email_notification = lambda *args, **kwargs: None
     log_to_stdout()
     block_database()
     code = 0
     try:
-        task_runner.main()
+        attempt(task_runner.main)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                pass
-    # Nothing that the file left behind (threads, atexit of a fork's parent) is waited for.
-    os._exit(code)
+    leave(code)
+
+
+def attempt(runner):
+    """The task, and again as often as it defers itself."""
+    from .sdk_trigger import Wire, wait
+
+    # The runner closes its channel when it is done.
+    wire = Wire(os.dup(0))
+    while True:
+        runner()
+        deferral = wire.ask({"type": "Updraft.Next"})
+        if deferral is None:
+            return
+        following = wait(wire, deferral)
+        if following is None:
+            return
+        wire.say(following)
+        os.dup2(wire.fd, 0)
 
 
 def log_to_stdout():
@@ -88,5 +106,11 @@ def block_database():
 
 def main():
     surroundings()
-    load()
+    if sys.argv[3:] == ["warm"]:
+        from .warm import serve
+
+        # It comes back in the process of each task.
+        serve(load)
+    else:
+        load()
     run()
