@@ -8,7 +8,7 @@ use crate::dagfile::folder::Folder;
 use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
 use crate::dagfile::lower::{Defaults, MailDefaults};
-use crate::dagfile::python::{Interpreter, Limits, Wish, choose, install_package};
+use crate::dagfile::python::{Interpreter, Limits, Runner, Wish, choose, install_package};
 use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
@@ -177,13 +177,18 @@ pub fn interpreter(settings: &config::Settings) -> Result<Interpreter, String> {
         limit => Some(u64::from(limit)),
     };
     let limits = Limits { time: settings.core.dagbag_import_timeout, memory_mib };
+    let runner = runner(settings)?;
+    Ok(Interpreter { limits, runner, ..Interpreter::new(&settings.python.interpreter, package) })
+}
+
+/// Who reads DAG files and runs their tasks, or why the one that is wished for cannot.
+pub fn runner(settings: &config::Settings) -> Result<Runner, String> {
     let wish = match settings.python.runner {
         config::PythonRunner::Auto => Wish::Auto,
         config::PythonRunner::Builtin => Wish::Builtin,
         config::PythonRunner::Sdk => Wish::Sdk,
     };
-    let runner = choose(&program(settings), &cache, wish)?;
-    Ok(Interpreter { limits, runner, ..Interpreter::new(&settings.python.interpreter, package) })
+    choose(&program(settings), &settings.home.join("cache"), wish)
 }
 
 /// Where the interpreter is, as a shell would find it; as it is named where nothing is found.

@@ -331,7 +331,8 @@ impl Slot {
     /// Streams output and answers questions until the process, its group and its output have ended.
     async fn stream(&mut self, running: &mut Running, log: &mut TaskLog) {
         let source = operator::source(&self.task.operator);
-        let timeout = self.task.execution_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let slack = operator::sdk::slack(&self.task, &self.settings);
+        let timeout = self.task.execution_timeout.and_then(|timeout| Instant::now().checked_add(timeout + slack));
         let mut buffer = vec![0; 16 * 1024];
         let mut show_at: Option<Instant> = None;
         let mut group_gone: Option<Instant> = None;

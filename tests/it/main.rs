@@ -18,6 +18,7 @@ mod readme;
 mod reasons;
 mod restart;
 mod rules;
+mod sdk;
 mod tutorials;
 mod vectors;
 mod worker;

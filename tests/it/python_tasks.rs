@@ -126,6 +126,7 @@ fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
             | FromTask::DeleteVariable { id, .. }
             | FromTask::GetNewestXCom { id, .. }
             | FromTask::Ask { id, .. }
+            | FromTask::MaskSecret { id, .. }
             | FromTask::GetAssetEvents { id, .. } => {
                 send(&mut ours, &Reply::value(id, Value::Null));
             }

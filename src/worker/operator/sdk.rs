@@ -3,6 +3,8 @@
 //!
 //! The runner reads the DAG file again, renders the templates and expands what is mapped, all by itself.
 
+use std::time::Duration;
+
 use super::channel::First;
 use super::{Job, Unstartable, context_variables, python};
 use crate::domain::ids::Claim;
@@ -19,6 +21,12 @@ const WORD: &str = "sdk";
 /// Whether Airflow's own runner does this: a task object of a DAG file, and no callback.
 pub fn runs(task: &TaskMessage, settings: &WorkerSettings) -> bool {
     settings.python.sdk && task.notice.is_none() && mapped::in_dag_file(&task.operator)
+}
+
+/// How much longer than its author's limit such a task may take: the runner keeps the limit itself, so that what waits
+/// for the failure hears of it, and only where it does not is it ended from here.
+pub fn slack(task: &TaskMessage, settings: &WorkerSettings) -> Duration {
+    if runs(task, settings) { Duration::from_secs(5) } else { Duration::ZERO }
 }
 
 pub fn prepare(task: &TaskMessage, claim: Claim, now: Time, settings: &WorkerSettings) -> Result<Job, Unstartable> {

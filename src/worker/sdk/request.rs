@@ -50,6 +50,8 @@ pub enum Request {
     SetRenderedMapIndex {},
     MaskSecret {
         value: Value,
+        #[serde(default)]
+        name: Option<String>,
     },
     SucceedTask {
         #[serde(default)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::asset::AssetEvent;
 use crate::domain::run::DataInterval;
+use crate::domain::state::TaskState;
 use crate::domain::template::PreviousSuccess;
 use crate::domain::time::Time;
 use crate::protocol::found::{FoundRun, FoundTask};
@@ -220,7 +221,7 @@ fn task(dag_id: &str, task: &FoundTask) -> Value {
         "logical_date": instant(task.logical_date),
         "start_date": instant(task.started_at),
         "end_date": instant(task.ended_at),
-        "state": task.state.as_str(),
+        "state": state(task.state),
         "try_number": task.try_number,
         "map_index": task.map_index,
         "duration": duration,
@@ -244,10 +245,15 @@ fn states_by_run(tasks: &[FoundTask]) -> Map<String, Value> {
         };
         let states = by_run.entry(task.run_id.clone()).or_insert_with(|| Value::Object(Map::new()));
         if let Some(states) = states.as_object_mut() {
-            states.insert(name, task.state.as_str().into());
+            states.insert(name, state(task.state));
         }
     }
     by_run
+}
+
+/// A task that nothing has happened to yet has no state.
+fn state(state: TaskState) -> Value {
+    if state == TaskState::None { Value::Null } else { state.as_str().into() }
 }
 
 fn asset_event(event: &AssetEvent) -> Value {

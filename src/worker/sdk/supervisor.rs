@@ -114,9 +114,9 @@ impl Supervisor {
             Request::SetXCom { of, value } => self.on_set_xcom(id, &of, value),
             // Shown where the definition is known; what the task sees of itself is its own affair.
             Request::SetRenderedFields {} | Request::SetRenderedMapIndex {} => nothing(id),
-            Request::MaskSecret { value } => {
+            Request::MaskSecret { value, name } => {
                 self.open.insert(id, Shape::Nothing);
-                vec![Step::Say(FromTask::MaskSecret { id, values: texts_in(&value) })]
+                vec![Step::Say(FromTask::MaskSecret { id, value, name })]
             }
             Request::SucceedTask { outlet_events: said } => {
                 let (outlet_events, lost) = outlet_events(said.unwrap_or_default());
@@ -294,17 +294,6 @@ fn runs(dag_id: String, of: Runs) -> RunsAsked {
 fn tasks(of: TasksOf) -> TasksAsked {
     let TasksOf { dag_id, runs: which, task_ids, task_group_id: group, map_index } = of;
     TasksAsked { runs: runs(dag_id, which), task_ids, group, map_index }
-}
-
-/// Every text in a value that is to be hidden, however deep.
-fn texts_in(value: &Value) -> Vec<String> {
-    match value {
-        Value::Null | Value::Bool(_) => Vec::new(),
-        Value::Number(number) => vec![number.to_string()],
-        Value::String(text) => vec![text.clone()],
-        Value::Array(values) => values.iter().flat_map(texts_in).collect(),
-        Value::Object(entries) => entries.values().flat_map(texts_in).collect(),
-    }
 }
 
 fn finish(id: u64, finish: Finish) -> Vec<Step> {

@@ -36,8 +36,8 @@ impl Slot {
             Some(Ok(FromTask::SetXCom { id, key, value })) => {
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
             }
-            Some(Ok(FromTask::MaskSecret { id, values })) => {
-                log.hide(values);
+            Some(Ok(FromTask::MaskSecret { id, value, name })) => {
+                log.hide(secret::of_word(&self.settings.sensitive, name.as_deref(), &value));
                 if let Some(channel) = &mut running.channel {
                     channel.answer(id, Answer::Stored);
                 }

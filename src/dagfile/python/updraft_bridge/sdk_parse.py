@@ -6,6 +6,7 @@ file's time nor against its memory.
 """
 
 import os
+import warnings
 
 from . import imports, limits, notes, sdk_task
 
@@ -28,6 +29,8 @@ def parse(request, channel):
         answer["local_modules"] = []
         channel.send(answer)
         return
+    # What Airflow warns itself of is nothing that the author could mend.
+    warnings.filterwarnings("ignore", module=r"airflow($|\.)")
     megabytes = request.get("memory_mb")
     limits.memory(megabytes and megabytes + taken())
     limits.processes()

@@ -8,6 +8,7 @@ What the author left out is left out here, too, as far as the objects still tell
 import datetime
 
 from airflow.sdk import DAG
+from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from .spec import Unwritable, argument, distance, given, json_value, relative_file, seconds, unless
@@ -349,7 +350,7 @@ def schedule(dag, value):
         return {"assets": condition(value.asset_condition)}
     if isinstance(value, (list, tuple, set)):
         return {"assets": {"all": [condition(one) for one in value]}} if value else None
-    if hasattr(value, "iter_assets"):
+    if isinstance(value, BaseAsset):
         return {"assets": condition(value)}
     notes.warn("the schedule of DAG `%s` is a %s, which Updraft does not know yet; it runs only when triggered"
                % (dag.dag_id, kind), place=(notes.dag_file, None))
@@ -369,7 +370,7 @@ def link(value):
         return {"alias": value.name}
     if kind in ("AssetNameRef", "AssetUriRef"):
         return value.name if kind == "AssetNameRef" else value.uri
-    written = {"name": value.name, "uri": unless(value.uri, value.name), "group": unless(value.group, "asset"),
+    written = {"name": value.name, "uri": value.uri, "group": unless(value.group, "asset"),
                "extra": value.extra or None}
     return {key: part for key, part in written.items() if part is not None}
 

@@ -23,6 +23,8 @@ def surroundings():
     os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
     # The log is Updraft's: one line format, without the runner's own banner.
     os.environ.setdefault("AIRFLOW__LOGGING__COLORED_CONSOLE_LOG", "False")
+    os.environ.setdefault(
+        "AIRFLOW__LOGGING__LOG_FORMAT", "[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message)s")
     sys.path[:] = [p for p in sys.path if p]
 
 
