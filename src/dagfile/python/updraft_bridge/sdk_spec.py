@@ -81,14 +81,14 @@ def callbacks(functions, path, folder):
 
 
 def groups(dag):
-    """All task groups but the root, parents first."""
-    rest, found = [dag.task_group], []
-    while rest:
-        group = rest.pop(0)
-        if not group.is_root:
-            found.append(group)
-        rest += [child for child in group.children.values() if hasattr(child, "children")]
-    return found
+    """All task groups but the root, in the order of the file, parents first."""
+    def below(group):
+        for child in group.children.values():
+            if hasattr(child, "children"):
+                yield child
+                yield from below(child)
+
+    return list(below(dag.task_group))
 
 
 def group_spec(group):
