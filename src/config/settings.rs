@@ -20,6 +20,9 @@ use crate::domain::executor::ExecutorKind;
 pub struct Settings {
     /// The home folder, absolute.
     pub home: PathBuf,
+    /// PATH, for programs that are named without a folder.
+    #[serde(default)]
+    pub search_path: String,
     pub core: Core,
     pub database: Database,
     pub scheduler: Scheduler,

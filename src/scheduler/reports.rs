@@ -170,6 +170,9 @@ impl Core {
                 | Question::GetAssetEvents { .. }
                 | Question::GetConnection { .. }
                 | Question::GetRunState { .. }
+                | Question::GetXComs { .. }
+                | Question::FindRuns(_)
+                | Question::FindTasks(_)
                 | Question::LookAt { .. } => {
                     self.effect(Effect::LookUp { run: at.run, claim, seq, question });
                 }
@@ -210,6 +213,9 @@ impl Core {
             | Question::GetAssetEvents { .. }
             | Question::GetConnection { .. }
             | Question::GetRunState { .. }
+            | Question::GetXComs { .. }
+            | Question::FindRuns(_)
+            | Question::FindTasks(_)
             | Question::LookAt { .. } => self.effect(Effect::LookUp { run, claim, seq, question }),
             Question::SetXCom { .. } => self.answer(claim, seq, refused("a callback cannot push an XCom")),
             Question::TriggerDagRun(request) => self.on_trigger_asked(id, claim, seq, request),

@@ -20,6 +20,7 @@ mod readme;
 mod reasons;
 mod restart;
 mod rules;
+mod sdk;
 mod server;
 mod tutorials;
 mod vectors;

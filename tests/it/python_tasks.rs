@@ -138,6 +138,7 @@ fn run_with(start: Start, values: &[(&str, &str, Value)], variables: &[(&str, &s
             | FromTask::DeleteVariable { id, .. }
             | FromTask::GetNewestXCom { id, .. }
             | FromTask::Ask { id, .. }
+            | FromTask::MaskSecret { id, .. }
             | FromTask::GetAssetEvents { id, .. } => {
                 send(&mut ours, &Reply::value(id, Value::Null));
             }

@@ -80,6 +80,10 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/pendulum_stand_in.py", include_bytes!("updraft_bridge/pendulum_stand_in.py")),
     ("updraft_bridge/problem.py", include_bytes!("updraft_bridge/problem.py")),
     ("updraft_bridge/run.py", include_bytes!("updraft_bridge/run.py")),
+    ("updraft_bridge/sdk_parse.py", include_bytes!("updraft_bridge/sdk_parse.py")),
+    ("updraft_bridge/sdk_spec.py", include_bytes!("updraft_bridge/sdk_spec.py")),
+    ("updraft_bridge/sdk_task.py", include_bytes!("updraft_bridge/sdk_task.py")),
+    ("updraft_bridge/sdk_trigger.py", include_bytes!("updraft_bridge/sdk_trigger.py")),
     ("updraft_bridge/spec.py", include_bytes!("updraft_bridge/spec.py")),
     ("updraft_bridge/surface.py", include_bytes!("updraft_bridge/surface.py")),
 ];

@@ -13,14 +13,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Interpreter;
 use super::child::{Child, EXIT_PATIENCE, Ended};
+use super::{Interpreter, Runner};
 use crate::dagfile::spec::DagSpec;
 use crate::dagfile::values::{Asked, Values, Wanted, hash_of};
 use crate::domain::problem::{Place, Problem, Severity};
 
 /// The child interrupts itself at the limit and says where it was; after this much more it is killed.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// Importing Airflow takes seconds, and much longer where several interpreters do it at once for the first time.
+const SDK_START: Duration = Duration::from_secs(30);
 
 /// What one DAG file gave.
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ struct Request<'a> {
     memory_mb: Option<u64>,
     /// Whether somebody answers for variables and connections.
     values: bool,
+    /// With Airflow's own classes.
+    sdk: bool,
 }
 
 /// What the file's code wants to know before the description comes.
@@ -122,8 +127,12 @@ async fn ask(
 ) -> Result<(Answer, Ended), Silence> {
     let mut child = Child::start(interpreter).map_err(Silence::NotStarted)?;
     let limits = interpreter.limits;
+    let (sdk, time) = match interpreter.runner {
+        Runner::Builtin => (false, limits.time),
+        Runner::Sdk(_) => (true, limits.time + SDK_START),
+    };
     let seconds = limits.time.as_secs_f64();
-    let request = Request { file, dags_folder, seconds, memory_mb: limits.memory_mib, values: values.is_some() };
+    let request = Request { file, dags_folder, seconds, memory_mb: limits.memory_mib, values: values.is_some(), sdk };
     let conversation = async {
         child.send(&request).await?;
         loop {
@@ -135,7 +144,7 @@ async fn ask(
             }
         }
     };
-    let received = tokio::time::timeout(limits.time + GRACE, conversation).await;
+    let received = tokio::time::timeout(time + GRACE, conversation).await;
     match received {
         Err(_) => Err(Silence::Stuck(child.end(Duration::ZERO).await)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {

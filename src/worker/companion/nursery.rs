@@ -41,8 +41,11 @@ use crate::worker::state_dir::CLAIM_MARK;
 /// The word after an interpreter's arguments that makes it the warm one.
 pub const WARM_WORD: &str = "warm";
 
-/// How long an interpreter may take until it can fork.
-const START_PATIENCE: Duration = Duration::from_secs(10);
+/// So many interpreters are kept.
+const MOST: usize = 2;
+
+/// How long an interpreter may take until it can fork: to import Airflow takes seconds.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it may take to fork, and a task to hear that it may go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -67,7 +70,8 @@ pub struct Nursery(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    warm: Option<Arc<Interpreter>>,
+    /// The one that was needed last at the end: our bridge's, and one that has loaded Airflow's task runner.
+    warm: Vec<Arc<Interpreter>>,
     /// Tasks in a row that could not be forked.
     failures: u32,
     rests_until: Option<Instant>,
@@ -139,14 +143,23 @@ impl Nursery {
     fn warm(&self, spec: &SpawnSpec) -> Result<Arc<Interpreter>, String> {
         // Held while it starts: whoever comes meanwhile wants the same one.
         let mut state = self.lock();
-        if let Some(warm) = state.warm.as_ref().filter(|warm| warm.is_for(spec)) {
-            return Ok(Arc::clone(warm));
+        if let Some(place) = state.warm.iter().position(|warm| warm.is_for(spec)) {
+            let warm = state.warm.remove(place);
+            state.warm.push(Arc::clone(&warm));
+            return Ok(warm);
         }
         if state.rests_until.is_some_and(|until| Instant::now() < until) {
             return Err(format!("it failed {PATIENT_WITH} times and rests for {} s", REST.as_secs()));
         }
         match Interpreter::start(spec) {
-            Ok(warm) => Ok(Arc::clone(state.warm.insert(Arc::new(warm)))),
+            Ok(warm) => {
+                let warm = Arc::new(warm);
+                if state.warm.len() >= MOST {
+                    state.warm.remove(0);
+                }
+                state.warm.push(Arc::clone(&warm));
+                Ok(warm)
+            }
             Err(error) => {
                 drop(state);
                 Err(self.failed(format!("it did not start: {}", sentence(&error))))
@@ -166,10 +179,7 @@ impl Nursery {
 
     /// Unless somebody has already put another one into its place.
     fn forget(&self, interpreter: &Arc<Interpreter>) {
-        let mut state = self.lock();
-        if state.warm.as_ref().is_some_and(|warm| Arc::ptr_eq(warm, interpreter)) {
-            state.warm = None;
-        }
+        self.lock().warm.retain(|warm| !Arc::ptr_eq(warm, interpreter));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -3,6 +3,7 @@
 //! Killing, fencing, logs and masking are those of any other process, and a crash harms only itself.
 
 use super::bash::template_file;
+use super::channel::First;
 use super::{Job, Unstartable, context_variables};
 use crate::domain::ids::Claim;
 use crate::domain::native::{Native, Texts};
@@ -49,7 +50,7 @@ pub fn prepare(
         },
         shown,
         leftover: None,
-        start: Some(ToTask::Operate(Box::new(operate))),
+        start: Some(First::Bridge(Box::new(ToTask::Operate(Box::new(operate))))),
     })
 }
 

@@ -1,7 +1,8 @@
 //! Python tasks: the bridge runs them, and the worker answers what they ask (`protocol::task_channel`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::channel::First;
 use super::{Job, Unstartable, context_variables};
 use crate::domain::expand::{Mapped, Piece};
 use crate::domain::ids::Claim;
@@ -23,21 +24,7 @@ pub fn prepare(
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
     dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
-    let (name, rest) = settings
-        .python
-        .command
-        .split_first()
-        .ok_or_else(|| Unstartable("no Python interpreter is configured ([python] interpreter)".to_owned()))?;
-    let program = settings.find_program(Path::new(name)).ok_or_else(|| {
-        Unstartable(format!(
-            "there is no Python interpreter `{}` ([python] interpreter): install it, or name one that exists",
-            name.display()
-        ))
-    })?;
-    let args = rest.iter().map(|arg| {
-        arg.to_str().map(str::to_owned).ok_or_else(|| Unstartable(format!("`{}` is not UTF-8", arg.display())))
-    });
-    let args = args.collect::<Result<_, _>>()?;
+    let (program, args, shown) = command(settings)?;
     let origin = if settings.python.warm { Origin::Warm(warm(&python.code)) } else { Origin::Exec };
     let run = &task.run;
     let previous = run.previous_success;
@@ -91,10 +78,29 @@ pub fn prepare(
             env: context_variables(task, claim),
             origin,
         },
-        shown: format!("python, {}", name.display()),
+        shown,
         leftover: None,
-        start: Some(ToTask::Start(Box::new(start))),
+        start: Some(First::Bridge(Box::new(ToTask::Start(Box::new(start))))),
     })
+}
+
+/// The interpreter with our package, and what people should read of it.
+pub fn command(settings: &WorkerSettings) -> Result<(PathBuf, Vec<String>, String), Unstartable> {
+    let (name, rest) = settings
+        .python
+        .command
+        .split_first()
+        .ok_or_else(|| Unstartable("no Python interpreter is configured ([python] interpreter)".to_owned()))?;
+    let program = settings.find_program(Path::new(name)).ok_or_else(|| {
+        Unstartable(format!(
+            "there is no Python interpreter `{}` ([python] interpreter): install it, or name one that exists",
+            name.display()
+        ))
+    })?;
+    let args = rest.iter().map(|arg| {
+        arg.to_str().map(str::to_owned).ok_or_else(|| Unstartable(format!("`{}` is not UTF-8", arg.display())))
+    });
+    Ok((program, args.collect::<Result<_, _>>()?, format!("python, {}", name.display())))
 }
 
 /// What of the work can be done once for many tasks.

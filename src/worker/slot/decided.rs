@@ -35,6 +35,9 @@ impl Slot {
                     | Answer::RunExists { .. }
                     | Answer::RunState { .. }
                     | Answer::Seen { .. }
+                    | Answer::Runs { .. }
+                    | Answer::Tasks { .. }
+                    | Answer::XComs { .. }
                     | Answer::Mapped { .. },
                 ) => {}
                 None => return withdrawn(log),

@@ -80,12 +80,16 @@ def relative(path, folder):
     return path
 
 
+def name_of(path):
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return "updraft_dag_%08x_%s" % (zlib.crc32(path.encode("utf-8", "surrogateescape")), stem)
+
+
 def load(path):
     """Runs a DAG file as a module under a name that no other module can have."""
     if path in _kept:
         return _kept[path]
-    stem = os.path.splitext(os.path.basename(path))[0]
-    name = "updraft_dag_%08x_%s" % (zlib.crc32(path.encode("utf-8", "surrogateescape")), stem)
+    name = name_of(path)
     loader = Uncached(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = importlib.util.module_from_spec(spec)

@@ -5,6 +5,11 @@ import sys
 
 
 def main():
+    if sys.argv[2:3] == ["sdk"]:
+        # Airflow's task runner has the channel to itself.
+        from .sdk_task import main
+
+        return main()
     from .channel import Channel
 
     is_fork = sys.argv[2:] == ["warm"]
@@ -18,7 +23,10 @@ def main():
     # The current folder must not shadow the standard library.
     sys.path[:] = [p for p in sys.path if p]
     if request["type"] == "parse":
-        from .parse import parse
+        if request.get("sdk"):
+            from .sdk_parse import parse
+        else:
+            from .parse import parse
 
         code = parse(request, channel) or 0
     elif request["type"] == "start":

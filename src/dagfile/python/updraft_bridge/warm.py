@@ -35,15 +35,19 @@ LOADED = (
 )
 
 
-def serve():
-    """Returns in the process of a task alone, with the task's channel as file descriptor 0."""
-    sys.path[:] = [p for p in sys.path if p]
+def load_bridge():
     for name in LOADED:
         try:
             __import__(name)
         except ImportError:
             # Old interpreters lack some; the task that needs it will say so.
             pass
+
+
+def serve(load=None):
+    """Returns in the process of a task alone, with the task's channel as file descriptor 0."""
+    sys.path[:] = [p for p in sys.path if p]
+    (load or load_bridge)()
     fork.make_streams()
     # The number 0 is the channel of each task later.
     companion = socket.socket(fileno=os.dup(0))

@@ -44,6 +44,10 @@ MORE_CLASSES = {
     "sensor": ("sensors", "DecoratedSensor"),
     "bash": ("bash_task", "BashDecorated"),
     "stub": ("conditional", "StubDecorated"),
+    "virtualenv": ("virtualenv", "VirtualenvDecorated"),
+    "external_python": ("virtualenv", "ExternalPythonDecorated"),
+    "branch_virtualenv": ("virtualenv", "BranchVirtualenvDecorated"),
+    "branch_external_python": ("virtualenv", "BranchExternalPythonDecorated"),
 }
 
 # Kinds of provider packages, and what to install for them.
@@ -53,20 +57,12 @@ OF_PROVIDERS = {
 }
 
 
-# Kinds whose function another interpreter runs.
-ELSEWHERE = ("virtualenv", "external_python", "branch_virtualenv", "branch_external_python")
-
-
 def class_of(kind):
     if kind in MORE_CLASSES:
         import importlib
 
         module, name = MORE_CLASSES[kind]
         return getattr(importlib.import_module("." + module, __package__), name)
-    if kind in ELSEWHERE:
-        from .virtualenv import CLASSES as elsewhere
-
-        return elsewhere[kind]
     return CLASSES.get(kind, DecoratedOperator)
 
 
@@ -108,7 +104,7 @@ class TaskFunction:
             from .. import providers
 
             task.comes_later, task.why = "@task.%s" % self.kind, providers.why(OF_PROVIDERS[self.kind])
-        elif self.kind not in CLASSES and self.kind not in MORE_CLASSES and self.kind not in ELSEWHERE:
+        elif self.kind not in CLASSES and self.kind not in MORE_CLASSES:
             task.comes_later = "@task.%s" % self.kind
         if self.role is not None:
             self.role(task)

@@ -248,12 +248,6 @@ class BranchExternalPythonDecorated(BranchExternalPythonOperator, DecoratedOpera
     """`@task.branch_external_python`."""
 
 
-CLASSES = {
-    "virtualenv": VirtualenvDecorated, "external_python": ExternalPythonDecorated,
-    "branch_virtualenv": BranchVirtualenvDecorated, "branch_external_python": BranchExternalPythonDecorated,
-}
-
-
 def lines_of(requirements, dag):
     """The requirements one by one; a text may be a file's, with one in each line."""
     if isinstance(requirements, str):
