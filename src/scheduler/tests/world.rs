@@ -437,6 +437,11 @@ impl ModelStore {
                 let old_runs = self.runs.values().filter(is_old).map(|run| run.key).collect();
                 return History { old_runs, ..History::default() };
             }
+            Control::DeleteRun { dag, run_id } => {
+                let is_it = |run: &&RunRow| run.dag_id == *dag && run.run_id == *run_id;
+                let old_runs = self.runs.values().filter(is_it).map(|run| run.key).collect();
+                return History { old_runs, ..History::default() };
+            }
             Control::DeleteDag { .. } => return History { source: Some(String::new()), ..History::default() },
             Control::Clear(clear) => clear.selection.clone(),
             Control::MarkTasks { selection, .. } => selection.clone(),
