@@ -19,6 +19,8 @@ mod readme;
 mod reasons;
 mod restart;
 mod rules;
+mod server;
 mod tutorials;
 mod vectors;
+mod web;
 mod worker;

@@ -14,8 +14,10 @@ mod lists;
 mod notifications;
 mod numbers;
 mod past;
+mod running;
 mod runs;
 mod status;
+mod stirring;
 mod tasks;
 mod workers;
 mod xcoms;
@@ -31,8 +33,10 @@ pub use lists::{
 };
 pub use notifications::NotificationFilter;
 pub use numbers::Activity;
+pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
+pub use stirring::{Stirring, StirringDag, StirringRun, StirringTask};
 pub use workers::ListedWorker;
 
 use sea_orm::DbErr;
