@@ -204,10 +204,8 @@ impl Store {
 
     pub async fn list_tasks(&self, listing: &Listing) -> Result<Page<TaskRow>, StoreError> {
         const KEY: &[&str] = &["t.run", "t.task_id", "t.map_index"];
-        let source = Source {
-            join: Some(("JOIN dag_run r ON r.id = t.run", "r.")),
-            ..source("task_instance t", "t.*", KEY)
-        };
+        let source =
+            Source { join: Some(("JOIN dag_run r ON r.id = t.run", "r.")), ..source("task_instance t", "t.*", KEY) };
         self.page::<task_instance::Entity, _>(&source, listing).await
     }
 
@@ -316,7 +314,12 @@ impl Store {
             let statement = Statement::from_string(self.read.get_database_backend(), USE);
             let rows = self.read.query_all_raw(statement).await?;
             let row = |row: sea_orm::QueryResult| {
-                Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?, row.try_get_by_index(3)?))
+                Ok((
+                    row.try_get_by_index(0)?,
+                    row.try_get_by_index(1)?,
+                    row.try_get_by_index(2)?,
+                    row.try_get_by_index(3)?,
+                ))
             };
             rows.into_iter().map(row).collect::<Result<Vec<Row>, DbErr>>()
         };

@@ -81,12 +81,18 @@ impl FromRequest for Asked {
                 is_fit.then_some((name, text)).ok_or_else(|| Error::NotFound("nothing has such a name".to_owned()))
             };
             let path = path.into_iter().map(text).collect::<Result<_, _>>()?;
-            let query = query.map_err(|error| Error::invalid(format!("the query cannot be read: {error}")))?.into_inner();
+            let query =
+                query.map_err(|error| Error::invalid(format!("the query cannot be read: {error}")))?.into_inner();
             if let Some((name, value)) =
                 query.iter().find(|(_, value)| value.contains('\0') || value.len() > LONGEST_WORD)
             {
                 let input = Value::String(value.chars().take(80).collect());
-                return Err(Error::field("string_type", &["query", name], "Input should be a shorter text without NUL", input));
+                return Err(Error::field(
+                    "string_type",
+                    &["query", name],
+                    "Input should be a shorter text without NUL",
+                    input,
+                ));
             }
             Ok(Self { web: web.await?, version, accepts, caller, path, query, body: body.freeze() })
         })
@@ -159,8 +165,9 @@ impl Asked {
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let value: Value = match self.body.is_empty() {
             true => return Err(Error::field("missing", &["body"], "Field required", Value::Null)),
-            false => serde_json::from_slice(&self.body)
-                .map_err(|error| Error::field("json_invalid", &["body"], format!("JSON decode error: {error}"), json!({})))?,
+            false => serde_json::from_slice(&self.body).map_err(|error| {
+                Error::field("json_invalid", &["body"], format!("JSON decode error: {error}"), json!({}))
+            })?,
         };
         shaped(value, &["body"])
     }
@@ -176,7 +183,8 @@ impl Asked {
         let object = if self.body.is_empty() { serde_json::Map::new() } else { self.object()? };
         self.query.clear();
         for (name, value) in object {
-            let name = names.iter().find(|(there, _)| *there == name).map_or(name.clone(), |(_, here)| (*here).to_owned());
+            let name =
+                names.iter().find(|(there, _)| *there == name).map_or(name.clone(), |(_, here)| (*here).to_owned());
             let values = match value {
                 // No filter at all, unlike a list that is empty.
                 Value::Null => continue,
@@ -201,8 +209,12 @@ impl Asked {
 
     /// Which fields of the body a change is about; `None`: those that it names.
     pub fn update_mask(&self) -> Option<Vec<&str>> {
-        let words: Vec<&str> =
-            self.all("update_mask").flat_map(|word| word.split(',')).map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = self
+            .all("update_mask")
+            .flat_map(|word| word.split(','))
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect();
         (!words.is_empty()).then_some(words)
     }
 }

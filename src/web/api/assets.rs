@@ -197,10 +197,16 @@ pub fn operations() -> Vec<Operation> {
         .takes::<MaterializeBody>()
         .answers::<DagRun>()
         .is_new(),
-        Operation::get("/assets/{asset_id}/queuedEvents", "get_asset_queued_events", "Get Asset Queued Events", read, queued)
-            .params([before()])
-            .answers::<QueuedEvents>()
-            .is_new(),
+        Operation::get(
+            "/assets/{asset_id}/queuedEvents",
+            "get_asset_queued_events",
+            "Get Asset Queued Events",
+            read,
+            queued,
+        )
+        .params([before()])
+        .answers::<QueuedEvents>()
+        .is_new(),
         Operation::get("/assets/{asset_id}", "get_asset", "Get Asset", read, get).answers::<Shown>().is_new(),
         Operation::get(
             "/dags/{dag_id}/assets/queuedEvents",
@@ -249,7 +255,9 @@ fn id_of(name: &AssetName) -> i64 {
 /// What a schedule waits for, as Airflow writes it.
 pub fn expression(condition: &AssetCondition) -> Value {
     match condition {
-        AssetCondition::One(AssetRef::Asset(name)) => json!({ "asset": { "name": name, "uri": name, "group": "asset" } }),
+        AssetCondition::One(AssetRef::Asset(name)) => {
+            json!({ "asset": { "name": name, "uri": name, "group": "asset" } })
+        }
         AssetCondition::One(AssetRef::Alias(name)) => json!({ "alias": { "name": name, "group": "asset" } }),
         AssetCondition::All(parts) => json!({ "all": parts.iter().map(expression).collect::<Vec<_>>() }),
         AssetCondition::Any(parts) => json!({ "any": parts.iter().map(expression).collect::<Vec<_>>() }),
@@ -393,7 +401,10 @@ async fn events(asked: Asked) -> Answer {
     }
     let page = asked.web.store.list_asset_events(&listing).await?;
     let groups = groups(&asked).await?;
-    good(Events { total_entries: page.total, asset_events: page.rows.into_iter().map(|event| Event::of(event, &groups)).collect() })
+    good(Events {
+        total_entries: page.total,
+        asset_events: page.rows.into_iter().map(|event| Event::of(event, &groups)).collect(),
+    })
 }
 
 async fn groups(asked: &Asked) -> Result<HashMap<AssetName, String>, Error> {

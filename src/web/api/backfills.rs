@@ -88,11 +88,8 @@ struct Body {
     _run_on_latest_version: Option<bool>,
 }
 
-const LISTS: Lists = Lists {
-    order: backfill_fields::ALL,
-    usual: "id",
-    filters: &[value("dag_id", backfill_fields::DAG_ID)],
-};
+const LISTS: Lists =
+    Lists { order: backfill_fields::ALL, usual: "id", filters: &[value("dag_id", backfill_fields::DAG_ID)] };
 
 pub fn operations() -> Vec<Operation> {
     let may = |action| may(action, Resource::Backfill);
@@ -106,10 +103,16 @@ pub fn operations() -> Vec<Operation> {
             .takes::<Body>()
             .answers::<Backfill>()
             .is_new(),
-        Operation::post("/backfills/dry_run", "create_backfill_dry_run", "Create Backfill Dry Run", may(Action::Create), plan)
-            .takes::<Body>()
-            .answers::<Plan>()
-            .is_new(),
+        Operation::post(
+            "/backfills/dry_run",
+            "create_backfill_dry_run",
+            "Create Backfill Dry Run",
+            may(Action::Create),
+            plan,
+        )
+        .takes::<Body>()
+        .answers::<Plan>()
+        .is_new(),
         Operation::get("/backfills/{backfill_id}", "get_backfill", "Get Backfill", may(Action::Read), get)
             .answers::<Backfill>()
             .is_new(),
@@ -118,9 +121,13 @@ pub fn operations() -> Vec<Operation> {
         })
         .answers::<Backfill>()
         .is_new(),
-        Operation::put("/backfills/{backfill_id}/unpause", "unpause_backfill", "Unpause Backfill", edit, async |asked| {
-            pause(asked, false).await
-        })
+        Operation::put(
+            "/backfills/{backfill_id}/unpause",
+            "unpause_backfill",
+            "Unpause Backfill",
+            edit,
+            async |asked| pause(asked, false).await,
+        )
         .answers::<Backfill>()
         .is_new(),
         Operation::put("/backfills/{backfill_id}/cancel", "cancel_backfill", "Cancel Backfill", edit, cancel)
@@ -178,7 +185,9 @@ impl Body {
         };
         let max_active_runs = match self.max_active_runs {
             None => MAX_ACTIVE_RUNS,
-            Some(count) => NonZeroU32::new(count).ok_or_else(|| wrong("max_active_runs", "Input should be at least 1"))?,
+            Some(count) => {
+                NonZeroU32::new(count).ok_or_else(|| wrong("max_active_runs", "Input should be at least 1"))?
+            }
         };
         Ok(BackfillRequest {
             dag: entry.row.dag_id,
@@ -205,7 +214,8 @@ async fn plan(asked: Asked) -> Answer {
     let body: Body = asked.body()?;
     let request = body.request(&asked).await?;
     let entry = find::dag_named(&asked, request.dag.as_str()).await?;
-    let dates = backfill::dates(&request, &entry.definition, Utc::now()).map_err(|unfit| Error::Bad(unfit.to_string()))?;
+    let dates =
+        backfill::dates(&request, &entry.definition, Utc::now()).map_err(|unfit| Error::Bad(unfit.to_string()))?;
     let runs = asked.web.store.runs_between(&request.dag, request.from, request.to).await?;
     let states: HashMap<Time, _> = runs.into_iter().filter_map(|run| Some((run.logical_date?, run.state))).collect();
     let is_run = |date: &Time| match request.reprocess.step(states.get(date).copied()) {

@@ -122,8 +122,7 @@ impl Bulk {
 }
 
 /// What names an entity belongs to it whatever the mask says.
-const NAMES: [&str; 8] =
-    ["name", "pool", "key", "connection_id", "conn_type", "dag_id", "dag_run_id", "task_id"];
+const NAMES: [&str; 8] = ["name", "pool", "key", "connection_id", "conn_type", "dag_id", "dag_run_id", "task_id"];
 
 fn masked(entity: Value, mask: Option<&[String]>, verb: Verb) -> Value {
     match (entity, mask, verb) {

@@ -165,8 +165,7 @@ async fn existing(asked: &Asked, name: &str) -> Result<(ConnectionId, Connection
 async fn list(asked: Asked) -> Answer {
     let (limit, offset) = paging(&asked)?;
     let keys = asked.web.vault.connection_ids().await?;
-    let names =
-        &["connection_id", "conn_id", "conn_type", "description", "host", "port", "id", "team_name"];
+    let names = &["connection_id", "conn_id", "conn_type", "description", "host", "port", "id", "team_name"];
     let page = page_of(&asked, Sorted { keys, names, what: "connection_id" }, limit, offset)?;
     let mut connections = Vec::with_capacity(page.keys.len());
     for key in &page.keys {
@@ -249,8 +248,7 @@ async fn patch(asked: Asked) -> Answer {
     let (id, old) = existing(&asked, name).await?;
     let (_, new) = body.read()?;
     let mask = asked.update_mask();
-    let is_meant =
-        |field: &str| fields.contains_key(field) && mask.as_ref().is_none_or(|mask| mask.contains(&field));
+    let is_meant = |field: &str| fields.contains_key(field) && mask.as_ref().is_none_or(|mask| mask.contains(&field));
     let pair = (id, changed(old, new, is_meant));
     asked.web.vault.set_connections(asked.caller()?, std::slice::from_ref(&pair)).await?;
     good(Shown::of(&pair.0, pair.1))
@@ -272,11 +270,13 @@ async fn test(asked: Asked) -> Answer {
     let body: Body = asked.body()?;
     body.read()?;
     if asked.web.settings.test_connection {
-        let message = "the server opens no connection to other systems: `updraft connections test` does, on this machine";
+        let message =
+            "the server opens no connection to other systems: `updraft connections test` does, on this machine";
         return good(Tested { status: false, message: message.to_owned() });
     }
     Err(Error::Hidden(
-        "Testing connections is disabled in Airflow configuration. Contact your deployment admin to enable it.".to_owned(),
+        "Testing connections is disabled in Airflow configuration. Contact your deployment admin to enable it."
+            .to_owned(),
     ))
 }
 

@@ -154,9 +154,15 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<TriggerBody>()
         .answers::<DagRun>(),
-        Operation::post("/dags/{dag_id}/dagRuns/list", "get_list_dag_runs_batch", "Get List Dag Runs Batch", read, batch)
-            .takes::<Batch>()
-            .answers::<DagRuns>(),
+        Operation::post(
+            "/dags/{dag_id}/dagRuns/list",
+            "get_list_dag_runs_batch",
+            "Get List Dag Runs Batch",
+            read,
+            batch,
+        )
+        .takes::<Batch>()
+        .answers::<DagRuns>(),
         Operation::get("/dags/{dag_id}/dagRuns/{dag_run_id}", "get_dag_run", "Get Dag Run", read, get)
             .answers::<DagRun>(),
         Operation::get(
@@ -257,7 +263,9 @@ async fn trigger(asked: Asked) -> Answer {
         ("partition_key", body.partition_key.is_some()),
     ] {
         if is_given {
-            let why = format!("{name} cannot be given: the interval of a run follows from its logical date, and it starts now");
+            let why = format!(
+                "{name} cannot be given: the interval of a run follows from its logical date, and it starts now"
+            );
             return Err(Error::Bad(why));
         }
     }

@@ -87,15 +87,9 @@ pub fn operations() -> Vec<Operation> {
             .lists(&LISTS)
             .answers::<DagVersions>()
             .is_new(),
-        Operation::get(
-            "/dags/{dag_id}/dagVersions/{version_number}",
-            "get_dag_version",
-            "Get Dag Version",
-            needs,
-            get,
-        )
-        .answers::<DagVersion>()
-        .is_new(),
+        Operation::get("/dags/{dag_id}/dagVersions/{version_number}", "get_dag_version", "Get Dag Version", needs, get)
+            .answers::<DagVersion>()
+            .is_new(),
     ]
 }
 

@@ -64,7 +64,8 @@ async fn list(asked: Asked) -> Answer {
         asked.web.store.pools().await?.into_iter().map(|pool| pool.name.to_string()).collect();
     let is_meant = asked.one("warning_type").is_none_or(|kind| kind == NO_POOL);
     let dags = asked.web.store.dags(false).await?;
-    let dags = dags.iter().filter(|entry| is_meant && asked.one("dag_id").is_none_or(|dag| entry.row.dag_id.as_str() == dag));
+    let dags =
+        dags.iter().filter(|entry| is_meant && asked.one("dag_id").is_none_or(|dag| entry.row.dag_id.as_str() == dag));
     let mut warnings: Vec<Warning> = dags.filter_map(|entry| without_pool(entry, &pools)).collect();
     if descending {
         warnings.reverse();

@@ -233,7 +233,8 @@ async fn found(asked: &Asked) -> Result<(Vec<DagEntry>, u64), Error> {
         let page = asked.web.store.list_dags(&listing).await?;
         return Ok((entries(&asked.web, page.rows).await?, page.total));
     }
-    let (limit, offset) = (std::mem::replace(&mut listing.limit, i64::MAX.unsigned_abs()), std::mem::take(&mut listing.offset));
+    let (limit, offset) =
+        (std::mem::replace(&mut listing.limit, i64::MAX.unsigned_abs()), std::mem::take(&mut listing.offset));
     let all = entries(&asked.web, asked.web.store.list_dags(&listing).await?.rows).await?;
     let fitting: Vec<DagEntry> = all.into_iter().filter(|entry| sieve.passes(entry)).collect();
     let total = fitting.len() as u64;

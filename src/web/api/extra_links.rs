@@ -38,13 +38,19 @@ pub fn operations() -> Vec<Operation> {
                 Param::new("try_number", Kind::Integer, "Which try."),
             ])
             .answers::<ExtraLinks>(),
-        Operation::get("/dags/{dag_id}/dagRuns/{dag_run_id}/hitlDetails", "get_hitl_details", "Get Hitl Details", read, questions)
-            .params([
-                Param::new("limit", Kind::Integer, "At most so many."),
-                Param::new("offset", Kind::Integer, "Leaves out so many."),
-            ])
-            .answers::<Questions>()
-            .is_new(),
+        Operation::get(
+            "/dags/{dag_id}/dagRuns/{dag_run_id}/hitlDetails",
+            "get_hitl_details",
+            "Get Hitl Details",
+            read,
+            questions,
+        )
+        .params([
+            Param::new("limit", Kind::Integer, "At most so many."),
+            Param::new("offset", Kind::Integer, "Leaves out so many."),
+        ])
+        .answers::<Questions>()
+        .is_new(),
         Operation::get(
             format!("{at}/{{map_index:[-0-9]+}}/hitlDetails").leak(),
             "get_hitl_detail",

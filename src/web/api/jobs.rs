@@ -73,7 +73,9 @@ async fn list(asked: Asked) -> Answer {
     let (from, many) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
     for word in asked.all("order_by") {
         let name = word.trim_start_matches('-');
-        if !["id", "dag_id", "state", "job_type", "start_date", "end_date", "latest_heartbeat", "hostname"].contains(&name) {
+        if !["id", "dag_id", "state", "job_type", "start_date", "end_date", "latest_heartbeat", "hostname"]
+            .contains(&name)
+        {
             let why = format!("Ordering with '{name}' is disallowed or the attribute does not exist on the model");
             return Err(Error::Bad(why));
         }

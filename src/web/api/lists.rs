@@ -128,7 +128,10 @@ impl Lists {
         let mut words: Vec<&str> = asked.all("order_by").flat_map(|word| word.split(',')).collect();
         words.retain(|word| !word.is_empty());
         if words.len() > MOST_ORDERS {
-            return Err(Error::Bad(format!("expected at most {MOST_ORDERS} order_by parameters, got: {}", words.len())));
+            return Err(Error::Bad(format!(
+                "expected at most {MOST_ORDERS} order_by parameters, got: {}",
+                words.len()
+            )));
         }
         if words.is_empty() && !self.usual.is_empty() {
             words.push(self.usual);
@@ -213,7 +216,9 @@ impl Filter {
                 }
             }
             By::Pattern | By::Prefix => {
-                let Some(text) = asked.one(self.name).filter(|text| !text.is_empty() && *text != "~") else { return Ok(()) };
+                let Some(text) = asked.one(self.name).filter(|text| !text.is_empty() && *text != "~") else {
+                    return Ok(());
+                };
                 let parts: Vec<String> = text.split('|').filter(|part| !part.is_empty()).map(str::to_owned).collect();
                 let test = if matches!(self.by, By::Prefix) { Test::Begins(parts) } else { Test::Contains(parts) };
                 wanted.push(Wanted { field, test });
@@ -236,7 +241,8 @@ impl Filter {
             FieldKind::Flag => Ok(Cell::Flag(matches!(text, "true" | "True" | "1"))),
             FieldKind::Time => instant(name, text).map(micros),
             FieldKind::Duration => {
-                let wrong = || Error::field("float_parsing", &["query", name], "Input should be a valid number", text.into());
+                let wrong =
+                    || Error::field("float_parsing", &["query", name], "Input should be a valid number", text.into());
                 let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
                 duration(seconds).ok_or_else(wrong)
             }

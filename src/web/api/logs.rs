@@ -97,9 +97,8 @@ async fn log(asked: Asked) -> Answer {
     let number = TryNumber(asked.number_in_path("try_number")?);
     let from = match asked.one("token").filter(|token| !token.is_empty()) {
         None => Place(0),
-        Some(token) => Place::read(token).ok_or_else(|| {
-            Error::Bad("Bad Signature. Please use only the tokens provided by the API.".to_owned())
-        })?,
+        Some(token) => Place::read(token)
+            .ok_or_else(|| Error::Bad("Bad Signature. Please use only the tokens provided by the API.".to_owned()))?,
     };
     let is_full = asked.flag("full_content")?.unwrap_or(false);
     let (run, row) = find::task(&asked).await?;
@@ -335,7 +334,8 @@ mod tests {
         io::Write::write_all(&mut file, text.as_bytes()).expect("it is written");
         let (mut at, mut seen) = (0, 0);
         loop {
-            let (bytes, is_end) = whole_lines(file.try_clone().expect("a descriptor"), Place(at), true).expect("it is read");
+            let (bytes, is_end) =
+                whole_lines(file.try_clone().expect("a descriptor"), Place(at), true).expect("it is read");
             assert!(bytes.len() <= PIECE && bytes.ends_with(b"\n"));
             seen += String::from_utf8_lossy(&bytes).lines().count();
             at += bytes.len() as u64;

@@ -17,7 +17,8 @@ pub fn parse(text: &str) -> Option<Time> {
         Some((date, time)) if date.len() == 10 => format!("{date}T{time}"),
         Some(_) | None => text.to_owned(),
     };
-    let zoned = DateTime::parse_from_rfc3339(&mended).or_else(|_| DateTime::parse_from_str(&mended, "%Y-%m-%dT%H:%M:%S%.f%#z"));
+    let zoned =
+        DateTime::parse_from_rfc3339(&mended).or_else(|_| DateTime::parse_from_str(&mended, "%Y-%m-%dT%H:%M:%S%.f%#z"));
     let naive = || NaiveDateTime::parse_from_str(&mended, "%Y-%m-%dT%H:%M:%S%.f").ok();
     let minutes = || NaiveDateTime::parse_from_str(&mended, "%Y-%m-%dT%H:%M").ok();
     let day = || NaiveDate::parse_from_str(&mended, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
@@ -38,7 +39,9 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time = parse(&text);
-        time.map(Self).ok_or_else(|| serde::de::Error::custom(format!("expected a datetime such as 2026-11-21T00:00:00Z, got: {text:?}")))
+        time.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("expected a datetime such as 2026-11-21T00:00:00Z, got: {text:?}"))
+        })
     }
 }
 
@@ -88,10 +91,16 @@ mod tests {
     fn a_date_is_read_in_every_form_that_clients_write() {
         let noon = parse("2026-11-21T12:00:00Z");
         assert!(noon.is_some());
-        for text in
-            ["2026-11-21T12:00:00+00:00", "2026-11-21T13:00:00+01:00", "2026-11-21T12:00:00", "2026-11-21 12:00:00",
-             "2026-11-21T12:00", "2026-11-21T12:00:00.000000Z", "2026-11-21T12:00:00 00:00", "2026-11-21 12:00:00Z"]
-        {
+        for text in [
+            "2026-11-21T12:00:00+00:00",
+            "2026-11-21T13:00:00+01:00",
+            "2026-11-21T12:00:00",
+            "2026-11-21 12:00:00",
+            "2026-11-21T12:00",
+            "2026-11-21T12:00:00.000000Z",
+            "2026-11-21T12:00:00 00:00",
+            "2026-11-21 12:00:00Z",
+        ] {
             assert_eq!(parse(text), noon, "{text}");
         }
         assert_eq!(parse("2026-11-21"), parse("2026-11-21T00:00:00Z"));

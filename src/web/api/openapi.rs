@@ -7,9 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{
-    ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
-};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -68,7 +66,8 @@ pub fn document(version: &str, operations: &[Operation]) -> OpenApi {
         .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema))
         .security_scheme("HTTPBearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .security_scheme("HTTPBasic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
-    let about = "Airflow's stable REST API, version 2. Sign in with a token from `POST /auth/token`, or with HTTP Basic.";
+    let about =
+        "Airflow's stable REST API, version 2. Sign in with a token from `POST /auth/token`, or with HTTP Basic.";
     let info = InfoBuilder::new().title("Updraft").version(version).description(Some(about));
     OpenApiBuilder::new()
         .info(info.build())
@@ -92,7 +91,12 @@ fn method(operation: &Operation) -> utoipa::openapi::HttpMethod {
 fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     let in_path = operation.names().into_iter().map(|name| {
         let kind = if is_number(&name) { Kind::Integer } else { Kind::Text };
-        ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(one(kind))).build()
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(one(kind)))
+            .build()
     });
     let parameters: Vec<Parameter> = in_path.chain(operation.params.iter().map(parameter)).collect();
     let body = operation.takes.map(|shape| {
@@ -134,8 +138,15 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
 fn is_number(name: &str) -> bool {
     matches!(
         name,
-        "map_index" | "try_number" | "task_try_number" | "backfill_id" | "version_number" | "import_error_id"
-            | "asset_id" | "asset_alias_id" | "event_log_id"
+        "map_index"
+            | "try_number"
+            | "task_try_number"
+            | "backfill_id"
+            | "version_number"
+            | "import_error_id"
+            | "asset_id"
+            | "asset_alias_id"
+            | "event_log_id"
     )
 }
 

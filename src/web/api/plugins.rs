@@ -37,15 +37,26 @@ struct Providers {
 
 pub fn operations() -> Vec<Operation> {
     let read = may(Action::Read, Resource::Plugin);
-    let paged = || [Param::new("limit", Kind::Integer, "At most so many."), Param::new("offset", Kind::Integer, "Leaves out so many.")];
+    let paged = || {
+        [
+            Param::new("limit", Kind::Integer, "At most so many."),
+            Param::new("offset", Kind::Integer, "Leaves out so many."),
+        ]
+    };
     vec![
         Operation::get("/plugins", "get_plugins", "Get Plugins", read, plugins).params(paged()).answers::<Plugins>(),
         Operation::get("/plugins/importErrors", "import_errors", "Plugin Import Errors", read, errors)
             .answers::<PluginErrors>()
             .is_new(),
-        Operation::get("/providers", "get_providers", "Get Providers", may(Action::Read, Resource::Provider), providers)
-            .params(paged())
-            .answers::<Providers>(),
+        Operation::get(
+            "/providers",
+            "get_providers",
+            "Get Providers",
+            may(Action::Read, Resource::Provider),
+            providers,
+        )
+        .params(paged())
+        .answers::<Providers>(),
     ]
 }
 

@@ -192,7 +192,10 @@ async fn change(asked: &Asked, name: &str, body: Patch, mask: Option<&[&str]>) -
     let pool = Pool {
         slots: body.slots.filter(|_| is_meant("slots")).unwrap_or(old.slots),
         description: body.description.filter(|_| is_meant("description")).unwrap_or(old.description),
-        include_deferred: body.include_deferred.filter(|_| is_meant("include_deferred")).unwrap_or(old.include_deferred),
+        include_deferred: body
+            .include_deferred
+            .filter(|_| is_meant("include_deferred"))
+            .unwrap_or(old.include_deferred),
         name: old.name,
     };
     if body.pool.as_deref().is_some_and(|new| new != name && is_meant("pool")) {

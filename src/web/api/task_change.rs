@@ -186,9 +186,13 @@ pub fn operations() -> Vec<Operation> {
         .takes::<Patch>()
         .answers::<TaskInstances>()
         .is_new(),
-        Operation::patch(INDEXED, "patch_task_instance_by_map_index", "Patch Mapped Task Instance", edit, async |asked| {
-            patch(asked, false).await
-        })
+        Operation::patch(
+            INDEXED,
+            "patch_task_instance_by_map_index",
+            "Patch Mapped Task Instance",
+            edit,
+            async |asked| patch(asked, false).await,
+        )
         .params([mask()])
         .takes::<Patch>()
         .answers::<TaskInstances>(),
@@ -294,7 +298,10 @@ async fn clear(asked: Asked) -> Answer {
     if body.prevent_running_task && !body.dry_run {
         let planned = touched(&asked, wish(true)).await?;
         if let Some(task) = planned.iter().find(|task| task.state.occupies_slots()) {
-            return Err(Error::conflict(format!("{} is {} and is not stopped, as prevent_running_task says", task.key, task.state)));
+            return Err(Error::conflict(format!(
+                "{} is {} and is not stopped, as prevent_running_task says",
+                task.key, task.state
+            )));
         }
     }
     let touched = touched(&asked, wish(body.dry_run)).await?;
@@ -385,8 +392,7 @@ async fn patch_group(asked: Asked, only_asks: bool) -> Answer {
         return Err(Error::NotFound(format!("The task group `{group}` was not found in DAG `{}`", run.dag_id)));
     }
     let word = body.new_state.as_deref();
-    let word =
-        word.ok_or_else(|| Error::field("missing", &["body", "new_state"], "Field required", json!({})))?;
+    let word = word.ok_or_else(|| Error::field("missing", &["body", "new_state"], "Field required", json!({})))?;
     let wish = Control::MarkTasks { mark: mark_of(word)?, selection: body.selection(&run, tasks), dry_run: only_asks };
     let touched = touched(&asked, wish).await?;
     answer_touched(&asked, &touched).await

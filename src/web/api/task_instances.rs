@@ -273,8 +273,14 @@ pub fn operations() -> Vec<Operation> {
             dependencies,
         )
         .answers::<Dependencies>(),
-        Operation::get(concat_at("/{map_index:[-0-9]+}"), "get_mapped_task_instance", "Get Mapped Task Instance", read, get)
-            .answers::<TaskInstance>(),
+        Operation::get(
+            concat_at("/{map_index:[-0-9]+}"),
+            "get_mapped_task_instance",
+            "Get Mapped Task Instance",
+            read,
+            get,
+        )
+        .answers::<TaskInstance>(),
         Operation::get(AT, "get_task_instance", "Get Task Instance", read, get).answers::<TaskInstance>(),
     ]
 }
@@ -545,8 +551,7 @@ async fn dependencies(asked: Asked) -> Answer {
     if !is_waiting {
         return good(Dependencies { dependencies: Vec::new() });
     }
-    let wish =
-        Control::Explain { dag: run.dag_id, run_id: run.run_id, task: row.task_id, map_index: row.map_index };
+    let wish = Control::Explain { dag: run.dag_id, run_id: run.run_id, task: row.task_id, map_index: row.map_index };
     let reply = asked.web.control(asked.caller()?, wish).await?;
     let explained = reply.explained().map_err(|error| Error::Internal(error.to_string()))?;
     let dependency = |blocker: &crate::domain::blocker::Blocker| {

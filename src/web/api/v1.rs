@@ -34,7 +34,10 @@ fn name_as_before(value: &mut Value) {
         Value::Object(fields) => {
             // Whatever a user wrote is theirs.
             let own = ["conf", "extra", "value", "params"];
-            fields.iter_mut().filter(|(name, _)| !own.contains(&name.as_str())).for_each(|(_, value)| name_as_before(value));
+            fields
+                .iter_mut()
+                .filter(|(name, _)| !own.contains(&name.as_str()))
+                .for_each(|(_, value)| name_as_before(value));
             if let Some(date) = fields.get("logical_date").cloned() {
                 fields.insert("execution_date".to_owned(), date);
             }

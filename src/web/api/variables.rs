@@ -14,7 +14,7 @@ use super::asked::{Asked, shaped};
 use super::bulk::{self, Bulk, Outcome};
 use super::lists::{Kind, Param, paging};
 use super::operation::{Answer, Operation, gone, good, made, may};
-use super::page::{Sorted, page_params, page_of};
+use super::page::{Sorted, page_of, page_params};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = VariableResponse)]
@@ -71,7 +71,13 @@ pub fn operations() -> Vec<Operation> {
             .params([Param::new("update_mask", Kind::Text, "The fields of the body that are meant.").repeated()])
             .takes::<Body>()
             .answers::<Shown>(),
-        Operation::delete("/variables/{variable_key:.+}", "delete_variable", "Delete Variable", may(Action::Delete), delete),
+        Operation::delete(
+            "/variables/{variable_key:.+}",
+            "delete_variable",
+            "Delete Variable",
+            may(Action::Delete),
+            delete,
+        ),
     ]
 }
 

@@ -118,7 +118,8 @@ impl Shell {
         }
         answer.insert_header((header::CACHE_CONTROL, "no-store")).content_type("text/html; charset=utf-8");
         let text = frame(&page, body).into_string();
-        if self.takes_gzip && text.len() > WORTH_SQUEEZING
+        if self.takes_gzip
+            && text.len() > WORTH_SQUEEZING
             && let Ok(squeezed) = squeeze(text.as_bytes())
         {
             answer.insert_header((header::CONTENT_ENCODING, "gzip")).insert_header((header::VARY, "accept-encoding"));
