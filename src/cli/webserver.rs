@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::node;
+use crate::node::web_server::Served;
 
 use super::error::CliError;
 use super::node::{configured, flag};
@@ -59,6 +60,6 @@ impl Webserver {
         let flags = [("api", "host", "--host", self.host), ("api", "port", "--port", port)];
         let config = configured(session, &flags.into_iter().filter_map(flag).collect::<Vec<_>>())?;
         let environment = session.environment.clone();
-        Ok(actix::System::new().block_on(node::web_server::run(config, environment, &mut io::stderr()))?)
+        Ok(actix::System::new().block_on(node::web_server::run(config, environment, Served::Everything, &mut io::stderr()))?)
     }
 }

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Receiver;
 
-use crate::auth::{Accounts, Configured, Jwt, UnknownRole, secret};
+use crate::auth::{Accounts, Configured, Jwt, Role, UnknownRole, secret};
 use crate::config::{self, Environment};
 use crate::domain::problem::{Place, Problem};
 use crate::protocol::control::{Control, Reply};
@@ -21,7 +21,7 @@ use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Scope, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
 use super::fernet_key;
@@ -31,22 +31,24 @@ use super::run::{NodeError, base_url};
 /// The scheduler of this process; none while another process leads, or where there is none here.
 pub(super) type Here = Receiver<Option<Addr<Scheduler>>>;
 
-/// Serves the pages and the API on `[api] host` and `port`.
+/// Serves what belongs to `scope` on its address.
 pub(super) fn serve(
     config: &config::Config,
     environment: &Environment,
     store: &Store,
     here: Here,
     pulse: Pulse,
+    scope: Scope,
 ) -> Result<Server, NodeError> {
     let settings = config.settings();
-    if settings.core.simple_auth_manager_all_admins && !is_loopback(&settings.api.host) {
+    let (host, _) = place(settings, scope);
+    if settings.core.simple_auth_manager_all_admins && !is_loopback(host) {
         let message = format!(
             "[core] simple_auth_manager_all_admins: everybody who reaches {} would be an administrator",
-            address(settings)
+            address(settings, scope)
         );
         let problem = Problem::error(Place::file("the configuration"), message);
-        return Err(NodeError::Configuration(problem.hint("set [api] host to 127.0.0.1, or let people sign in")));
+        return Err(NodeError::Configuration(problem.hint("listen on 127.0.0.1, or let people sign in")));
     }
     let vault = client::vault(settings, environment, store).map_err(ClientError::Key)?;
     let web = Web::new(Parts {
@@ -54,7 +56,7 @@ pub(super) fn serve(
         vault: WebVault::new(vault, Record::new(store.clone())),
         record: Record::new(store.clone()),
         counters: Counters::default(),
-        sign_in: sign_in(settings, config, store)?,
+        sign_in: sign_in(config, store, scope)?,
         controller: controller(settings, store, here.clone()),
         watch: Watch::new(tap(here, store.clone())),
         pulse,
@@ -62,12 +64,21 @@ pub(super) fn serve(
         settings: web_settings(config),
         catalogue: Catalogue::default(),
     });
-    let address = address(settings);
-    crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })
+    let address = address(settings, scope);
+    crate::web::serve(&address, web, scope).map_err(|why| NodeError::Listen { address, why })
 }
 
-pub(super) fn address(settings: &config::Settings) -> String {
-    format!("{}:{}", settings.api.host, settings.api.port)
+fn place(settings: &config::Settings, scope: Scope) -> (&str, u16) {
+    match scope {
+        Scope::Everything => (&settings.api.host, settings.api.port),
+        Scope::Workers => (&settings.celery.flower_host, settings.celery.flower_port),
+    }
+}
+
+pub(super) fn address(settings: &config::Settings, scope: Scope) -> String {
+    let (host, port) = place(settings, scope);
+    // The colons of an IPv6 address are not the one before the port.
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -145,7 +156,14 @@ pub(super) fn configured(config: &config::Config) -> Result<Configured, NodeErro
         .map_err(|why| wrong("core", "simple_auth_manager_users", &why))
 }
 
-fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) -> Result<SignIn, NodeError> {
+fn sign_in(config: &config::Config, store: &Store, scope: Scope) -> Result<SignIn, NodeError> {
+    let settings = config.settings();
+    let configured = match scope {
+        Scope::Everything => configured(config)?,
+        Scope::Workers => configured(config)?
+            .with_passwords(settings.celery.flower_basic_auth.reveal(), Role::Op)
+            .map_err(|why| wrong("celery", "flower_basic_auth", &why))?,
+    };
     let (api, tokens) = (&settings.api, &settings.api_auth);
     let key = jwt_key(settings)?;
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
@@ -170,7 +188,7 @@ fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) 
         session: minutes(api.session_lifetime_minutes),
         session_idle: minutes(api.session_idle_minutes),
     };
-    let accounts = Accounts::new(store.clone(), configured(config)?);
+    let accounts = Accounts::new(store.clone(), configured);
     Ok(SignIn::new(accounts, Jwt::new(&key, &tokens.audience, tokens.leeway), holds, proxy))
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary: every further one would cost a link.
 
 mod adversity;
+mod api;
 mod architecture;
 mod assets;
 mod callbacks;

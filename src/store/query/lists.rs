@@ -8,9 +8,10 @@ use crate::domain::asset::AssetEvent;
 use crate::domain::ids::{DagId, PoolName, RunKey, VersionNumber};
 use crate::domain::state::{RunState, TaskState};
 use crate::domain::time::Time;
+use crate::store::audit::AuditEntry;
 use crate::store::convert::Reading;
 use crate::store::entity::{
-    asset, asset_event, backfill, dag, dag_run, dag_version, import_error, pool, task_instance, xcom,
+    asset, asset_event, audit_log, backfill, dag, dag_run, dag_version, import_error, pool, task_instance, xcom,
 };
 use crate::store::error::StoreError;
 use crate::store::mysql::placeholders;
@@ -165,6 +166,21 @@ fields! {
 }
 
 fields! {
+    /// Of what users did.
+    event_log_fields:
+    ID = Field::integer("id", "l.id");
+    EVENT_LOG_ID = Field::integer("event_log_id", "l.id");
+    WHEN = Field::time("when", "l.at");
+    DTTM = Field::time("dttm", "l.at");
+    DAG_ID = Field::text("dag_id", "l.dag_id");
+    TASK_ID = Field::text("task_id", "l.task_id");
+    RUN_ID = Field::text("run_id", "l.run_id");
+    MAP_INDEX = Field::integer("map_index", "l.map_index");
+    OWNER = Field::text("owner", "l.username");
+    EVENT = Field::text("event", "l.event");
+}
+
+fields! {
     /// Of versions of a DAG.
     version_fields:
     DAG_ID = Field::text("dag_id", "n.dag_id");
@@ -233,6 +249,10 @@ impl Store {
 
     pub async fn list_backfills(&self, listing: &Listing) -> Result<Page<BackfillRow>, StoreError> {
         self.page::<backfill::Entity, _>(&source("backfill b", "b.*", &["b.id"]), listing).await
+    }
+
+    pub async fn list_event_logs(&self, listing: &Listing) -> Result<Page<AuditEntry>, StoreError> {
+        self.page::<audit_log::Entity, _>(&source("audit_log l", "l.*", &["l.id"]), listing).await
     }
 
     /// Without definitions and texts, which may be long.

@@ -20,6 +20,7 @@ mod dag_versions;
 mod dag_warnings;
 mod dags;
 mod document;
+mod event_logs;
 mod extra_links;
 mod find;
 mod import_errors;
@@ -51,7 +52,7 @@ use operation::Operation;
 
 /// Every operation, in the order of the document.
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    let groups: [(&'static str, Vec<Operation>); 23] = [
+    let groups: [(&'static str, Vec<Operation>); 24] = [
         ("DAG", dags::operations()),
         ("Task", tasks::operations()),
         // What stands below a task instance comes before the task instance: one of its parts may look like an index.
@@ -72,13 +73,14 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         ("Variable", variables::operations()),
         ("Connection", connections::operations()),
         ("Import Error", import_errors::operations()),
+        ("Event Log", event_logs::operations()),
         ("Job", jobs::operations()),
         ("Config", config::operations()),
         ("Plugin", plugins::operations()),
         ("Version", version::operations()),
     ];
     let named = |(group, operations): (&'static str, Vec<Operation>)| {
-        operations.into_iter().map(move |operation| Operation { group, ..operation })
+        operations.into_iter().map(move |operation| operation.of(group))
     };
     groups.into_iter().flat_map(named).collect()
 });

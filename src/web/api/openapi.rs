@@ -22,7 +22,6 @@ use super::operation::{Operation, Shape};
 /// What went wrong.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HTTPExceptionResponse)]
-#[expect(dead_code, reason = "errors are written by the server for all its pages alike; this documents their form")]
 struct HttpException {
     /// A sentence, an object, or a list of what is wrong with which field.
     #[schema(value_type = Value)]

@@ -140,6 +140,12 @@ impl Operation {
         }
     }
 
+    /// It belongs to this group of the document.
+    #[must_use]
+    pub fn of(self, group: &'static str) -> Self {
+        Self { group, ..self }
+    }
+
     /// It takes what this list may be asked.
     #[must_use]
     pub fn lists(mut self, lists: &Lists) -> Self {

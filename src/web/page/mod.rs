@@ -44,3 +44,8 @@ pub fn routes() -> Vec<Route> {
     .flatten()
     .collect()
 }
+
+/// The pages of workers and queues alone.
+pub fn of_workers() -> Vec<Route> {
+    [workers::routes(), theme::routes()].into_iter().flatten().collect()
+}
