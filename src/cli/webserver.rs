@@ -60,6 +60,11 @@ impl Webserver {
         let flags = [("api", "host", "--host", self.host), ("api", "port", "--port", port)];
         let config = configured(session, &flags.into_iter().filter_map(flag).collect::<Vec<_>>())?;
         let environment = session.environment.clone();
-        Ok(actix::System::new().block_on(node::web_server::run(config, environment, Served::Everything, &mut io::stderr()))?)
+        Ok(actix::System::new().block_on(node::web_server::run(
+            config,
+            environment,
+            Served::Everything,
+            &mut io::stderr(),
+        ))?)
     }
 }

@@ -32,7 +32,14 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     let here = tokio::sync::watch::Sender::new(Some(node.scheduler.clone()));
     let opened = async {
         let people = first_user::ready(&config, &node.store, Nobody::GetsAnAdministrator).await?;
-        let server = web::serve(&config, &environment, &node.store, here.subscribe(), pulse(settings, &node), Scope::Everything)?;
+        let server = web::serve(
+            &config,
+            &environment,
+            &node.store,
+            here.subscribe(),
+            pulse(settings, &node),
+            Scope::Everything,
+        )?;
         Ok((people, server))
     };
     let (people, server) = match opened.await {

@@ -61,7 +61,8 @@ impl Flower {
         ];
         let config = configured(session, &flags.into_iter().filter_map(flag).collect::<Vec<_>>())?;
         let environment = session.environment.clone();
-        let served = node::web_server::run(config, environment, Served::Workers, &mut io::stderr());
+        let mut talk = io::stderr();
+        let served = node::web_server::run(config, environment, Served::Workers, &mut talk);
         Ok(actix::System::new().block_on(served)?)
     }
 }

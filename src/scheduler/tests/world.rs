@@ -440,9 +440,9 @@ impl ModelStore {
             Control::DeleteDag { .. } => return History { source: Some(String::new()), ..History::default() },
             Control::Clear(clear) => clear.selection.clone(),
             Control::MarkTasks { selection, .. } => selection.clone(),
-            Control::MarkRun { dag, run_id, .. } | Control::Explain { dag, run_id, .. } => {
-                Selection::whole_run(dag.clone(), run_id.clone())
-            }
+            Control::MarkRun { dag, run_id, .. }
+            | Control::DeleteRun { dag, run_id }
+            | Control::Explain { dag, run_id, .. } => Selection::whole_run(dag.clone(), run_id.clone()),
         };
         let of_dag = || self.runs.values().filter(|run| run.dag_id == selection.dag);
         let dates: Vec<Time> = of_dag()
