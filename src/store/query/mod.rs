@@ -5,27 +5,35 @@
 mod assets;
 mod attempts;
 mod backfills;
+mod calendar;
 mod dags;
 mod history;
 mod home;
 mod import_errors;
+mod instances;
 mod notifications;
 mod numbers;
 mod past;
 mod runs;
 mod status;
+mod tallies;
 mod tasks;
+mod versions;
 mod workers;
 mod xcoms;
 
 pub use backfills::BackfillEntry;
+pub use calendar::RunTally;
 pub use dags::DagEntry;
 pub use home::RunBar;
 pub use import_errors::ImportError;
+pub use instances::{Instance, InstanceFilter};
 pub use notifications::NotificationFilter;
 pub use numbers::Activity;
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
+pub use tallies::TaskTally;
+pub use versions::ListedVersion;
 pub use workers::ListedWorker;
 
 use sea_orm::DbErr;
