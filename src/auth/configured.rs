@@ -10,19 +10,21 @@ use std::path::{Path, PathBuf};
 use super::role::Role;
 use super::secret;
 
-/// `[core] simple_auth_manager_users`.
-#[derive(Clone, Debug)]
+/// `[core] simple_auth_manager_users`, and the users of one server alone.
+#[derive(Clone)]
 pub struct Configured {
     users: Vec<(String, Role)>,
     file: PathBuf,
     /// Nobody wrote them down: then they hold only until a user is made.
     are_default: bool,
+    /// Those whose password is configured too.
+    passwords: Vec<(String, String)>,
 }
 
 impl Configured {
     /// Nobody.
     pub fn none() -> Self {
-        Self { users: Vec::new(), file: PathBuf::new(), are_default: true }
+        Self { users: Vec::new(), file: PathBuf::new(), are_default: true, passwords: Vec::new() }
     }
 
     /// From `user:role`.
@@ -36,7 +38,25 @@ impl Configured {
             Ok::<_, String>((name.trim().to_owned(), role))
         };
         let users = entries.iter().map(user).collect::<Result<_, _>>()?;
-        Ok(Self { users, file, are_default })
+        Ok(Self { users, file, are_default, passwords: Vec::new() })
+    }
+
+    /// With users of this role, from `user:password`.
+    ///
+    /// # Errors
+    /// In a sentence without the password, when one of them is not that.
+    pub fn with_passwords(mut self, entries: &str, role: Role) -> Result<Self, String> {
+        for entry in entries.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (name, password) = entry.split_once(':').ok_or("expected user:password, got no colon")?;
+            if name.is_empty() || password.is_empty() {
+                return Err("expected user:password, got an empty one".to_owned());
+            }
+            self.users.retain(|(known, _)| known != name);
+            self.users.push((name.to_owned(), role));
+            self.passwords.push((name.to_owned(), password.to_owned()));
+            self.are_default = false;
+        }
+        Ok(self)
     }
 
     pub fn are_default(&self) -> bool {
@@ -57,6 +77,9 @@ impl Configured {
 
     /// Whether this is the user's password. Who has none in the file has none.
     pub(super) fn knows(&self, username: &str, password: &str) -> bool {
+        if let Some((_, kept)) = self.passwords.iter().find(|(name, _)| name == username) {
+            return secret::is_same(kept, password);
+        }
         let passwords = read(&self.file).unwrap_or_default();
         passwords.get(username).is_some_and(|kept| secret::is_same(kept, password))
     }
@@ -69,7 +92,8 @@ impl Configured {
         let mut passwords = read(&self.file)?;
         let mut made = Vec::new();
         for (name, _) in &self.users {
-            if !passwords.contains_key(name) {
+            let is_given = self.passwords.iter().any(|(given, _)| given == name);
+            if !is_given && !passwords.contains_key(name) {
                 let password = secret::random_password();
                 made.push((name.clone(), password.clone()));
                 passwords.insert(name.clone(), password);

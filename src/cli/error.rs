@@ -175,6 +175,7 @@ impl CliError {
                 | Refused::BackfillNotFound { .. }
                 | Refused::BackfillActive { .. }
                 | Refused::BackfillOver { .. }
+                | Refused::RunNotOver { .. }
                 | Refused::TaskRuns { .. }
                 | Refused::WorkerNotFound { .. }
                 | Refused::Invalid { .. } => plain(),

@@ -3,13 +3,7 @@
 use std::ffi::OsString;
 
 /// Airflow's word, and what does its job here.
-const FOREIGN: [(&str, &str); 5] = [
-    ("webserver", "`updraft standalone` serves what there is to see"),
-    ("api-server", "`updraft standalone` serves what there is to see"),
-    ("users", "there are no users yet: nothing is served but a health page on loopback"),
-    ("roles", "there are no users yet: nothing is served but a health page on loopback"),
-    ("providers", "Python operators of providers need no command here"),
-];
+const FOREIGN: [(&str, &str); 1] = [("providers", "Python operators of providers need no command here")];
 
 /// What to say about the first word that is a command of Airflow and none of ours.
 pub fn hint(arguments: &[OsString]) -> Option<&'static str> {

@@ -28,12 +28,15 @@ pub mod output;
 mod pools;
 mod progress;
 mod rotate;
+mod secret_prompt;
 mod services;
 mod session;
 mod simulate;
 mod tail;
 mod tasks;
+mod users;
 mod variables;
+mod webserver;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -81,6 +84,12 @@ enum Command {
         after_help = "Examples:\n  updraft scheduler --parallelism 8\n  updraft scheduler --executor CeleryExecutor     # a second one, in a home of its own, stands by"
     )]
     Scheduler(node::Scheduler),
+    /// Serve the pages and the API from a process of its own, over the same database: Airflow 2's name.
+    #[command(after_help = "Example:\n  updraft webserver -p 8080")]
+    Webserver(webserver::Webserver),
+    /// Serve the pages and the API from a process of its own, over the same database: Airflow 3's name.
+    #[command(after_help = "Example:\n  updraft api-server -p 8080")]
+    ApiServer(webserver::Webserver),
     /// Do nothing until asked to stop: the scheduler reads DAG files itself. For unit files of Airflow.
     #[command(after_help = "Example:\n  updraft dag-processor")]
     DagProcessor(services::DagProcessor),
@@ -101,6 +110,8 @@ enum Command {
     Notifications(notifications::NotificationsCommand),
     Variables(variables::VariablesCommand),
     Connections(connections::ConnectionsCommand),
+    Users(users::UsersCommand),
+    Roles(users::RolesCommand),
     Db(db::DbCommand),
     /// Encrypt all variables and connections anew, with the first of the keys.
     #[command(
@@ -179,6 +190,7 @@ impl Command {
         match self {
             Self::Standalone(standalone) => standalone.run(session),
             Self::Scheduler(scheduler) => scheduler.run(session),
+            Self::Webserver(server) | Self::ApiServer(server) => server.run(session),
             Self::DagProcessor(service) => service.run(session),
             Self::Triggerer(service) => service.run(session),
             Self::Worker(worker) => worker.run(session),
@@ -192,6 +204,8 @@ impl Command {
             Self::Notifications(notifications) => block_on(notifications.run(session)),
             Self::Variables(variables) => block_on(variables.run(session)),
             Self::Connections(connections) => block_on(connections.run(session)),
+            Self::Users(users) => block_on(users.run(session)),
+            Self::Roles(roles) => roles.run(session),
             Self::Db(db) => block_on(db.run(session)),
             Self::Simulate(simulate) => block_on(simulate.run(session)),
             Self::RotateFernetKey => block_on(rotate::run(session)),

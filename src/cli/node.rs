@@ -36,7 +36,7 @@ impl NodeFlags {
     }
 }
 
-fn flag((section, key, flag, value): (&'static str, &'static str, &str, Option<String>)) -> Option<Flag> {
+pub(super) fn flag((section, key, flag, value): (&'static str, &'static str, &str, Option<String>)) -> Option<Flag> {
     Some(Flag { name: Name::new(section, key), value: value?, flag: flag.to_owned() })
 }
 
@@ -77,7 +77,7 @@ impl Scheduler {
     }
 }
 
-fn configured(session: &mut Session, flags: &[Flag]) -> Result<config::Config, CliError> {
+pub(super) fn configured(session: &mut Session, flags: &[Flag]) -> Result<config::Config, CliError> {
     let config = session.configure(flags)?;
     let level = config.settings().logging.logging_level.as_tracing();
     telemetry::init(if session.verbose { "debug" } else { level }, session.colours());

@@ -186,6 +186,10 @@ pub struct Celery {
     pub worker_autoscale: String,
     pub worker_enable_remote_control: bool,
     pub worker_send_task_events: bool,
+    pub flower_host: String,
+    pub flower_port: u16,
+    /// `user:password`, separated by commas.
+    pub flower_basic_auth: Secret,
     /// One address or several, separated by `;`, with their passwords.
     pub broker_url: Secret,
     pub ssl_active: bool,

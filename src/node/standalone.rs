@@ -10,6 +10,7 @@ use crate::domain::executor::ExecutorKind;
 use crate::protocol::status::{NodeStatus, Part};
 use crate::scheduler::message::HowAreYou;
 use crate::store::Store;
+use crate::web::Scope;
 use crate::web::health::Pulse;
 
 use super::client::Tables;
@@ -31,7 +32,14 @@ pub async fn run(config: config::Config, environment: Environment, talk: &mut dy
     let here = tokio::sync::watch::Sender::new(Some(node.scheduler.clone()));
     let opened = async {
         let people = first_user::ready(&config, &node.store, Nobody::GetsAnAdministrator).await?;
-        let server = web::serve(&config, &environment, &node.store, here.subscribe(), pulse(settings, &node))?;
+        let server = web::serve(
+            &config,
+            &environment,
+            &node.store,
+            here.subscribe(),
+            pulse(settings, &node),
+            Scope::Everything,
+        )?;
         Ok((people, server))
     };
     let (people, server) = match opened.await {
@@ -59,7 +67,7 @@ async fn run_leader(
     let settings = config.settings();
     let node = LeaderNode::start(settings, environment, Tables::Migrate).await?;
     let people = first_user::ready(config, &node.store, Nobody::GetsAnAdministrator).await?;
-    let server = web::serve(config, environment, &node.store, node.here(), node.pulse(settings))?;
+    let server = web::serve(config, environment, &node.store, node.here(), node.pulse(settings), Scope::Everything)?;
     let handle = server.handle();
     actix::spawn(server);
     let words = words(settings, &node.store, &people, "Ctrl-C; running tasks go on, they are their workers'");
@@ -83,7 +91,7 @@ fn words(settings: &config::Settings, store: &Store, people: &[String], stop: &s
         ("dags", settings.core.dags_folder.display().to_string()),
         ("database", store.describe()),
         ("task logs", settings.logging.base_log_folder.display().to_string()),
-        ("pages", format!("http://{}/", web::address(settings))),
+        ("pages", format!("http://{}/", web::address(settings, Scope::Everything))),
     ];
     words.extend(people.iter().map(|way| ("sign in", way.clone())));
     words.push(("stop", stop.to_owned()));

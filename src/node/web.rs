@@ -7,7 +7,7 @@ use actix::prelude::*;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Receiver;
 
-use crate::auth::{Accounts, Configured, Jwt, UnknownRole, secret};
+use crate::auth::{Accounts, Configured, Jwt, Role, UnknownRole, secret};
 use crate::config::{self, Environment};
 use crate::domain::problem::{Place, Problem};
 use crate::protocol::control::{Control, Reply};
@@ -16,57 +16,71 @@ use crate::scheduler::message::{Ask, Subscribe, Watch as Events};
 use crate::store::Store;
 use crate::web::audit::Record;
 use crate::web::health::Pulse;
+use crate::web::metrics::Counters;
 use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Renderer, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Renderer, Scope, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
 use super::fernet_key;
+use super::onlooker::look_on;
 use super::render::{Wish, rendered};
 use super::run::{NodeError, base_url};
 
 /// The scheduler of this process; none while another process leads, or where there is none here.
 pub(super) type Here = Receiver<Option<Addr<Scheduler>>>;
 
-/// Serves the pages and the API on `[api] host` and `port`.
+/// Serves what belongs to `scope` on its address.
 pub(super) fn serve(
     config: &config::Config,
     environment: &Environment,
     store: &Store,
     here: Here,
     pulse: Pulse,
+    scope: Scope,
 ) -> Result<Server, NodeError> {
     let settings = config.settings();
-    if settings.core.simple_auth_manager_all_admins && !is_loopback(&settings.api.host) {
+    let (host, _) = place(settings, scope);
+    if settings.core.simple_auth_manager_all_admins && !is_loopback(host) {
         let message = format!(
             "[core] simple_auth_manager_all_admins: everybody who reaches {} would be an administrator",
-            address(settings)
+            address(settings, scope)
         );
         let problem = Problem::error(Place::file("the configuration"), message);
-        return Err(NodeError::Configuration(problem.hint("set [api] host to 127.0.0.1, or let people sign in")));
+        return Err(NodeError::Configuration(problem.hint("listen on 127.0.0.1, or let people sign in")));
     }
     let vault = client::vault(settings, environment, store).map_err(ClientError::Key)?;
     let web = Web::new(Parts {
         store: store.clone(),
         vault: WebVault::new(vault, Record::new(store.clone())),
         record: Record::new(store.clone()),
-        sign_in: sign_in(settings, config, store)?,
+        counters: Counters::default(),
+        sign_in: sign_in(config, store, scope)?,
         controller: controller(settings, store, here.clone()),
-        watch: Watch::new(tap(here)),
+        watch: Watch::new(tap(here, store.clone())),
         pulse,
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
         catalogue: Catalogue::default(),
         renderer: renderer(settings, environment, store)?,
     });
-    let address = address(settings);
-    crate::web::serve(&address, web).map_err(|why| NodeError::Listen { address, why })
+    let address = address(settings, scope);
+    crate::web::serve(&address, web, scope).map_err(|why| NodeError::Listen { address, why })
 }
 
-pub(super) fn address(settings: &config::Settings) -> String {
-    format!("{}:{}", settings.api.host, settings.api.port)
+fn place(settings: &config::Settings, scope: Scope) -> (&str, u16) {
+    match scope {
+        Scope::Everything => (&settings.api.host, settings.api.port),
+        Scope::Workers => (&settings.celery.flower_host, settings.celery.flower_port),
+    }
+}
+
+pub(super) fn address(settings: &config::Settings, scope: Scope) -> String {
+    let (host, port) = place(settings, scope);
+    // The colons of an IPv6 address are not the one before the port.
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -107,16 +121,25 @@ fn renderer(settings: &config::Settings, environment: &Environment, store: &Stor
     }))
 }
 
-/// The changes that the scheduler of this process commits.
-fn tap(here: Here) -> Tap {
+/// The changes that the scheduler of this process commits; while another one leads, what the database shows of them.
+fn tap(here: Here, store: Store) -> Tap {
     Arc::new(move |sink: Sink| {
-        let mut here = here.clone();
+        let (mut here, store) = (here.clone(), store.clone());
         Box::pin(async move {
             loop {
                 let scheduler = here.borrow_and_update().clone();
-                if let Some(scheduler) = scheduler
-                    && let Ok(Events(mut events)) = scheduler.send(Subscribe).await
-                {
+                let Some(scheduler) = scheduler else {
+                    tokio::select! {
+                        () = look_on(store.clone(), &sink) => {}
+                        changed = here.changed() => match changed {
+                            Ok(()) => sink.missed(),
+                            // Nobody ever leads here.
+                            Err(_) => return look_on(store, &sink).await,
+                        },
+                    }
+                    continue;
+                };
+                if let Ok(Events(mut events)) = scheduler.send(Subscribe).await {
                     sink.opened();
                     loop {
                         match events.recv().await {
@@ -125,10 +148,11 @@ fn tap(here: Here) -> Tap {
                             Err(RecvError::Closed) => break,
                         }
                     }
-                    sink.missed();
                 }
+                sink.missed();
+                // This reign is over; the next one is announced.
                 if here.changed().await.is_err() {
-                    return std::future::pending().await;
+                    return look_on(store, &sink).await;
                 }
             }
         })
@@ -151,7 +175,14 @@ pub(super) fn configured(config: &config::Config) -> Result<Configured, NodeErro
         .map_err(|why| wrong("core", "simple_auth_manager_users", &why))
 }
 
-fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) -> Result<SignIn, NodeError> {
+fn sign_in(config: &config::Config, store: &Store, scope: Scope) -> Result<SignIn, NodeError> {
+    let settings = config.settings();
+    let configured = match scope {
+        Scope::Everything => configured(config)?,
+        Scope::Workers => configured(config)?
+            .with_passwords(settings.celery.flower_basic_auth.reveal(), Role::Op)
+            .map_err(|why| wrong("celery", "flower_basic_auth", &why))?,
+    };
     let (api, tokens) = (&settings.api, &settings.api_auth);
     let key = jwt_key(settings)?;
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
@@ -176,7 +207,7 @@ fn sign_in(settings: &config::Settings, config: &config::Config, store: &Store) 
         session: minutes(api.session_lifetime_minutes),
         session_idle: minutes(api.session_idle_minutes),
     };
-    let accounts = Accounts::new(store.clone(), configured(config)?);
+    let accounts = Accounts::new(store.clone(), configured);
     Ok(SignIn::new(accounts, Jwt::new(&key, &tokens.audience, tokens.leeway), holds, proxy))
 }
 
@@ -226,6 +257,8 @@ fn web_settings(config: &config::Config) -> WebSettings {
         },
         configuration: config.entries().iter().map(row).collect(),
         test_connection: settings.core.test_connection == config::TestConnection::Enabled,
+        sensitive: super::translate::sensitive(settings),
         all_admins: settings.core.simple_auth_manager_all_admins,
+        metrics_are_open: settings.metrics.prometheus_open_on_loopback && is_loopback(&settings.api.host),
     }
 }

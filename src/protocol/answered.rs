@@ -92,6 +92,7 @@ impl Reply {
             | Self::BackfillCreated(_)
             | Self::BackfillChanged { .. }
             | Self::DagDeleted { .. }
+            | Self::RunDeleted { .. }
             | Self::Explained { .. }
             | Self::DagExplained { .. }
             | Self::WorkersOrdered { .. }

@@ -65,6 +65,11 @@ pub enum Control {
     DeleteDag {
         dag: DagId,
     },
+    /// A run that is over goes, with everything that hangs on it.
+    DeleteRun {
+        dag: DagId,
+        run_id: RunId,
+    },
     /// What workers behind a broker are to do. It is said once: a worker that cannot be reached does not do it later.
     OrderWorkers {
         /// `name@host`; `None`: every worker that there is.
@@ -285,6 +290,10 @@ pub enum Reply {
     DagDeleted {
         dag: DagId,
     },
+    RunDeleted {
+        dag: DagId,
+        run_id: RunId,
+    },
     Explained {
         explanation: Box<Explanation>,
     },
@@ -371,6 +380,8 @@ pub enum Refused {
     BackfillOver { backfill: BackfillId },
     #[error("task `{task}` of run `{run_id}` still runs: pause DAG `{dag}` and wait, or mark the run failed")]
     TaskRuns { dag: DagId, run_id: RunId, task: TaskId },
+    #[error("run `{run_id}` of DAG `{dag}` is not over: mark it failed first, or wait for its end")]
+    RunNotOver { dag: DagId, run_id: RunId },
     #[error("no worker is named `{name}`{}; `updraft celery list-workers` shows those there are", hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
     WorkerNotFound { name: String, hint: Option<String> },
     #[error("{message}")]

@@ -39,4 +39,8 @@ pub enum Part {
     Leads(Status),
     /// Another one leads; this one would follow it.
     StandsBy,
+    /// It schedules nothing itself: it serves pages, and knows whether somebody schedules.
+    Serves {
+        scheduler_lives: bool,
+    },
 }

@@ -1,10 +1,10 @@
 //! Forgetting: a DAG that is deleted (SCHEDULING §13), and what has long ended.
 //! The file of a deleted DAG stays, so what that defines begins anew.
 
-use crate::domain::ids::{DagId, RunKey};
+use crate::domain::ids::{DagId, RunId, RunKey};
 use crate::domain::problem::suggestion;
 use crate::domain::time::Time;
-use crate::protocol::control::{Clean, Refused, Reply};
+use crate::protocol::control::{Clean, HistoryTable, Refused, Reply};
 use crate::store::write::{CleanedRows, Write};
 
 use super::TaskRef;
@@ -42,6 +42,24 @@ impl Core {
         let number = count(runs.len());
         self.write(Write::Clean(Box::new(CleanedRows { runs, tables: clean.tables, before: clean.before })));
         Reply::Cleaned { runs: number, last }
+    }
+
+    /// One run that is over goes. What waits for it in the run after has seen how it ended.
+    pub(super) fn delete_run(
+        &mut self,
+        now: Time,
+        dag: DagId,
+        run_id: RunId,
+        history: &History,
+    ) -> Result<Reply, Refused> {
+        let Some(key) = history.old_runs.first().copied() else { return Err(Refused::RunNotFound { dag, run_id }) };
+        if !self.is_forgotten(key) {
+            return Err(Refused::RunNotOver { dag, run_id });
+        }
+        let tables = vec![HistoryTable::DagRun];
+        // Of the other tables nothing is meant, so the instant means nothing either.
+        self.write(Write::Clean(Box::new(CleanedRows { runs: vec![key], tables, before: now })));
+        Ok(Reply::RunDeleted { dag, run_id })
     }
 
     /// Neither the run nor a word about it is under way.

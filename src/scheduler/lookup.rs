@@ -71,6 +71,10 @@ pub(super) async fn history(store: &Store, control: &Control) -> Result<History,
             Ok(History { backfills: row.into_iter().collect(), ..History::default() })
         }
         Control::Clean(clean) => Ok(History { old_runs: store.old_runs(clean).await?, ..History::default() }),
+        Control::DeleteRun { dag, run_id } => {
+            let run = store.run(dag, run_id).await?;
+            Ok(History { old_runs: run.into_iter().map(|run| run.key).collect(), ..History::default() })
+        }
         Control::DeleteDag { dag } => {
             let source = store.version(dag, None).await?.map(|version| version.source);
             Ok(History { source, ..History::default() })

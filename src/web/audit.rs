@@ -99,6 +99,7 @@ impl Deed {
             }
             Control::CancelBackfill { backfill } => Self::new("cancel_backfill").with("backfill", backfill.to_string()),
             Control::Clean(clean) => Self::new("db_clean").with("before", clean.before.to_rfc3339()),
+            Control::DeleteRun { dag, run_id } => Self::new("delete_dag_run").dag(dag).run(run_id),
             Control::DeleteDag { dag } => Self::new("delete_dag").dag(dag),
             Control::OrderWorkers { name, order } => {
                 let event = match order {
@@ -127,6 +128,7 @@ impl Deed {
             | Reply::RunMarked { .. }
             | Reply::BackfillChanged { .. }
             | Reply::DagDeleted { .. }
+            | Reply::RunDeleted { .. }
             | Reply::Explained { .. }
             | Reply::DagExplained { .. }
             | Reply::Cleaned { .. }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use crate::domain::asset::{AssetCondition, AssetRef};
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::{DagId, TaskId, VersionNumber};
 use crate::domain::schedule::{Schedule, Timetable};
@@ -29,6 +30,10 @@ pub struct Card {
     pub summary: String,
     pub timezone: Tz,
     pub tasks: Vec<TaskId>,
+    /// What its tasks change.
+    pub outlets: BTreeSet<AssetRef>,
+    /// What its schedule waits for.
+    pub waits_for: BTreeSet<AssetRef>,
     /// A run of it needs, or may be given, values.
     pub has_params: bool,
 }
@@ -81,6 +86,8 @@ impl Card {
             summary,
             timezone: definition.timezone,
             tasks: definition.tasks.iter().map(|task| task.task_id.clone()).collect(),
+            outlets: definition.tasks.iter().flat_map(|task| task.outlets.iter().cloned()).collect(),
+            waits_for: definition.schedule.assets().map(AssetCondition::refs).unwrap_or_default(),
             has_params: !definition.params.is_empty() || !definition.param_schemas.is_empty(),
         }
     }

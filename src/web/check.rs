@@ -1,11 +1,12 @@
 //! What happens before every handler: who calls, and may they. A handler whose route needs a right never runs
 //! without it.
 
-use actix_web::HttpMessage;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
 
+use super::caller::Caller;
 use super::error::Error;
 use super::route::Needs;
 use super::sign_in::{identify, refuse_forged};
@@ -19,20 +20,22 @@ pub(super) async fn check<B: MessageBody + 'static>(
     let web = request.app_data::<Web>().ok_or_else(|| Error::Internal("no state in the server".to_owned()))?.clone();
     let caller = match needs {
         Needs::Nobody => None,
-        Needs::SignedIn | Needs::May(..) => Some(identify(request.request(), &web).await?.ok_or(Error::NotSignedIn)?),
+        Needs::SignedIn | Needs::May(..) => Some(permit(needs, request.request(), &web).await?),
     };
-    // Before anything is said about rights: another site learns nothing.
+    // A change that another site asked for is refused, whoever is signed in.
     refuse_forged(&mut request, &web, caller.as_ref()).await?;
-    let is_allowed = match (needs, &caller) {
-        (Needs::Nobody | Needs::SignedIn, _) => true,
-        (Needs::May(action, resource), Some(caller)) => caller.may(action, resource),
-        (Needs::May(..), None) => false,
-    };
-    if !is_allowed {
-        return Err(Error::Forbidden.into());
-    }
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
     next.call(request).await
+}
+
+/// The caller, who has the right.
+pub(super) async fn permit(needs: Needs, request: &HttpRequest, web: &Web) -> Result<Caller, Error> {
+    let caller = identify(request, web).await?.ok_or(Error::NotSignedIn)?;
+    let is_allowed = match needs {
+        Needs::Nobody | Needs::SignedIn => true,
+        Needs::May(action, resource) => caller.may(action, resource),
+    };
+    if is_allowed { Ok(caller) } else { Err(Error::Forbidden) }
 }

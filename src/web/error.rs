@@ -254,6 +254,7 @@ impl From<Refused> for Error {
             | Refused::LogicalDateTaken { .. }
             | Refused::BackfillActive { .. }
             | Refused::BackfillOver { .. }
+            | Refused::RunNotOver { .. }
             | Refused::TaskRuns { .. } => Self::conflict(sentence),
             Refused::DefaultPool { .. } | Refused::Invalid { .. } => Self::Bad(sentence),
         }

@@ -67,6 +67,12 @@ fn scheduler(node: Option<&NodeStatus>, leader: Option<&LeaderStatus>) -> Value 
             "leader": leader.map(|leader| leader.holder.as_str()),
             "epoch": leader.map(|leader| leader.epoch.0),
         }),
+        Some((Part::Serves { scheduler_lives }, _)) => json!({
+            "status": word(scheduler_lives),
+            "latest_scheduler_heartbeat": leader.filter(|leader| leader.renewed_at.timestamp() > 0).map(|leader| leader.renewed_at.to_rfc3339()),
+            "leader": leader.map(|leader| leader.holder.as_str()),
+            "epoch": leader.map(|leader| leader.epoch.0),
+        }),
         None => json!({ "status": "unhealthy", "latest_scheduler_heartbeat": null }),
     }
 }

@@ -16,7 +16,9 @@ mod check;
 mod dress;
 pub mod error;
 pub mod health;
+mod live;
 pub mod logs;
+pub mod metrics;
 pub mod page;
 pub mod route;
 pub mod settings;
@@ -30,7 +32,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{FormConfig, JsonConfig, PayloadConfig};
+use actix_web::web::{FormConfig, JsonConfig, PayloadConfig, Redirect};
 use actix_web::{App, HttpServer};
 
 pub use actix_web::dev::Server;
@@ -51,14 +53,33 @@ const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// Everything that is answered.
 pub fn routes() -> Vec<Route> {
-    [health::routes(), asset::routes(), sign_in::routes(), api::routes(), page::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let ours = [health::routes(), asset::routes(), metrics::routes(), sign_in::routes(), live::routes()];
+    ours.into_iter().chain([api::routes(), page::routes()]).flatten().collect()
+}
+
+/// Which of it a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Everything,
+    /// Workers and queues, where Flower would be.
+    Workers,
+}
+
+impl Scope {
+    fn routes(self) -> Vec<Route> {
+        match self {
+            Self::Everything => routes(),
+            Self::Workers => {
+                let home = Route::get("/", Needs::SignedIn, || async { Redirect::to("/workers") });
+                let ours = [health::routes(), asset::routes(), sign_in::routes(), live::routes(), vec![home]];
+                ours.into_iter().chain([page::of_workers()]).flatten().collect()
+            }
+        }
+    }
 }
 
 /// Listens on `address` at once; the returned server runs when it is spawned.
-pub fn serve(address: &str, web: Web) -> io::Result<Server> {
+pub fn serve(address: &str, web: Web, scope: Scope) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web.clone())
@@ -66,7 +87,7 @@ pub fn serve(address: &str, web: Web) -> io::Result<Server> {
             .app_data(FormConfig::default().limit(LONGEST_BODY))
             .app_data(JsonConfig::default().limit(LONGEST_BODY))
             .wrap(from_fn(dress::dress))
-            .configure(|app| lay_out(app, routes()))
+            .configure(|app| lay_out(app, scope.routes()))
     });
     Ok(server.workers(THREADS).disable_signals().shutdown_timeout(1).bind(address)?.run())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 
 use crate::domain::executor::ExecutorKind;
+use crate::domain::secret::Sensitive;
 
 /// Whose meanings and defaults hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +60,12 @@ pub struct WebSettings {
     pub configuration: Vec<ConfigRow>,
     /// `[core] test_connection` says that people may try connections here.
     pub test_connection: bool,
+    /// Which names hold secrets.
+    pub sensitive: Sensitive,
     /// Everybody who reaches the address is an administrator: for one person's own machine.
     pub all_admins: bool,
+    /// Programs of this machine read `/metrics` without a token.
+    pub metrics_are_open: bool,
 }
 
 impl WebSettings {

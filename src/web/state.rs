@@ -18,6 +18,7 @@ use super::catalogue::Catalogue;
 use super::error::Error;
 use super::health::Pulse;
 use super::logs::LogFolder;
+use super::metrics::Counters;
 use super::settings::WebSettings;
 use super::sign_in::SignIn;
 use super::vault::WebVault;
@@ -61,6 +62,7 @@ pub struct Parts {
     pub settings: WebSettings,
     pub sign_in: SignIn,
     pub record: Record,
+    pub counters: Counters,
     pub catalogue: Catalogue,
     pub renderer: Renderer,
 }

@@ -72,6 +72,7 @@ pub struct Watch(Arc<Shared>);
 
 struct Shared {
     tap: Tap,
+    linger: Duration,
     life: u32,
     ring: Mutex<Ring>,
     /// The number of the newest change.
@@ -94,8 +95,13 @@ struct Ring {
 
 impl Watch {
     pub fn new(tap: Tap) -> Self {
+        Self::lingering(tap, LINGER)
+    }
+
+    fn lingering(tap: Tap, linger: Duration) -> Self {
         Self(Arc::new(Shared {
             tap,
+            linger,
             life: fastrand::u32(..),
             ring: Mutex::new(Ring::default()),
             newest: watch::Sender::new(0),
@@ -156,10 +162,7 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         loop {
             tokio::select! {
-                () = (self.tap)(Sink(Arc::clone(&self))) => {
-                    self.miss();
-                    tokio::time::sleep(AGAIN).await;
-                }
+                () = (self.tap)(Sink(Arc::clone(&self))) => tokio::time::sleep(AGAIN).await,
                 () = self.until_nobody_watches() => {}
             }
             let mut ring = self.ring();
@@ -173,6 +176,9 @@ impl Shared {
                 self.is_open.send_replace(false);
                 return;
             }
+            drop(ring);
+            // Somebody came in between.
+            self.miss();
         }
     }
 
@@ -182,7 +188,7 @@ impl Shared {
             // The sender lives in `self`.
             let _ = watchers.wait_for(|watchers| *watchers == 0).await;
             let touched = self.ring().touched;
-            tokio::time::sleep(LINGER).await;
+            tokio::time::sleep(self.linger).await;
             if *watchers.borrow() == 0 && self.ring().touched == touched {
                 return;
             }
@@ -278,5 +284,111 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.watch.0.watchers.send_modify(|watchers| *watchers -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::{mpsc, watch as signal};
+
+    use super::*;
+    use crate::domain::ids::DagId;
+
+    /// A tap that lets through what the test says, and tells how many of it run.
+    struct Source {
+        watch: Watch,
+        say: mpsc::UnboundedSender<()>,
+        running: signal::Receiver<usize>,
+    }
+
+    struct Counted(signal::Sender<usize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.send_modify(|running| *running -= 1);
+        }
+    }
+
+    fn source(linger: Duration) -> Source {
+        let (say, said) = mpsc::unbounded_channel();
+        let said = Arc::new(tokio::sync::Mutex::new(said));
+        let (count, running) = signal::channel(0);
+        let number = Arc::new(AtomicUsize::new(0));
+        let tap: Tap = Arc::new(move |sink: Sink| {
+            let (said, count, number) = (Arc::clone(&said), count.clone(), Arc::clone(&number));
+            Box::pin(async move {
+                count.send_modify(|running| *running += 1);
+                let _counted = Counted(count);
+                let mut said = said.lock().await;
+                sink.opened();
+                while said.recv().await.is_some() {
+                    let dag = DagId::new(&format!("d{}", number.fetch_add(1, Ordering::Relaxed))).expect("a DAG id");
+                    sink.change(chrono::Utc::now(), Change::Dag { dag });
+                }
+            })
+        });
+        Source { watch: Watch::lingering(tap, linger), say, running }
+    }
+
+    fn dags(news: News) -> Vec<String> {
+        match news {
+            News::Changes { events, .. } => events
+                .iter()
+                .map(|event| match &event.change {
+                    Change::Dag { dag } => dag.to_string(),
+                    other => panic!("{other:?}"),
+                })
+                .collect(),
+            News::Missed { .. } => vec!["missed".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_hears_of_everything_since_it_was_made() {
+        let Source { watch, say, .. } = source(LINGER);
+        let made = watch.now().await;
+        say.send(()).expect("it listens");
+        let mut early = watch.subscribe(Some(made));
+        assert_eq!(dags(early.next().await), ["d0"]);
+        let mut late = watch.subscribe(None);
+        say.send(()).expect("it listens");
+        assert_eq!((dags(early.next().await), dags(late.next().await)), (vec!["d1".to_owned()], vec!["d1".to_owned()]));
+        let News::Changes { at, .. } = watch.subscribe(Some(made)).next().await else { panic!("both are there") };
+        assert_eq!(at.to_string().parse(), Ok(at));
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_is_too_slow_or_of_another_life_is_told_to_look_anew() {
+        let Source { watch, say, .. } = source(LINGER);
+        let made = watch.now().await;
+        let mut slow = watch.subscribe(Some(made));
+        let mut newest = watch.0.newest.subscribe();
+        (0..KEPT + 10).for_each(|_| say.send(()).expect("it listens"));
+        newest.wait_for(|newest| *newest >= (KEPT + 10) as u64).await.expect("it lives");
+        assert_eq!(dags(slow.next().await), ["missed"]);
+        say.send(()).expect("it listens");
+        assert_eq!(dags(slow.next().await), [format!("d{}", KEPT + 10)], "it goes on from there");
+        let foreign = Position { life: made.life.wrapping_add(1), ..made };
+        assert_eq!(dags(watch.subscribe(Some(foreign)).next().await), ["missed"]);
+        let ahead = Position { number: u64::MAX, ..made };
+        assert_eq!(dags(watch.subscribe(Some(ahead)).next().await), ["missed"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_runs_when_nobody_watches_and_what_happened_then_is_known_to_be_missed() {
+        let Source { watch, say, mut running } = source(Duration::from_millis(10));
+        assert_eq!(*running.borrow(), 0, "nobody has asked yet");
+        let made = watch.now().await;
+        let watchers: Vec<_> = (0..200).map(|_| watch.subscribe(None)).collect();
+        assert_eq!((*running.borrow_and_update(), watch.watchers()), (1, 200));
+        drop(watchers);
+        running.wait_for(|running| *running == 0).await.expect("the tap is closed");
+        assert_eq!(watch.watchers(), 0);
+        let mut back = watch.subscribe(Some(made));
+        assert_eq!(dags(back.next().await), ["missed"]);
+        say.send(()).expect("it listens");
+        assert_eq!(dags(back.next().await), ["d0"]);
     }
 }

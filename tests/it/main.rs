@@ -1,6 +1,7 @@
 //! The integration tests, in one binary: every further one would cost a link.
 
 mod adversity;
+mod api;
 mod architecture;
 mod assets;
 mod callbacks;
@@ -18,6 +19,8 @@ mod readme;
 mod reasons;
 mod restart;
 mod rules;
+mod server;
 mod tutorials;
 mod vectors;
+mod web;
 mod worker;

@@ -1,5 +1,6 @@
 //! `updraft celery`: workers over a message broker, under the names that Airflow has for them.
 
+mod flower;
 mod orders;
 mod stop;
 mod worker;
@@ -26,6 +27,9 @@ enum CeleryAction {
         after_help = "Examples:\n  updraft celery worker\n  updraft celery worker -q etl,reports -c 8 -H etl@%h\n  updraft celery worker --autoscale 16,4 --pid /run/updraft-worker.pid"
     )]
     Worker(Worker),
+    /// Serve the pages of workers and queues alone.
+    #[command(after_help = "Example:\n  updraft celery flower -p 5555")]
+    Flower(flower::Flower),
     /// Ask the worker on this machine to finish what it runs and leave.
     #[command(
         after_help = "Examples:\n  updraft celery stop\n  updraft celery stop --pid /run/updraft-worker.pid     # twice: running tasks are stopped"
@@ -58,6 +62,7 @@ impl CeleryCommand {
     pub fn run(self, session: &mut Session) -> Result<(), CliError> {
         match self.action {
             CeleryAction::Worker(worker) => worker.run(session),
+            CeleryAction::Flower(flower) => flower.run(session),
             CeleryAction::Stop(stop) => stop.run(session),
             CeleryAction::ListWorkers(output) => block_on(orders::list(session, output)),
             CeleryAction::ShutdownWorker(worker) => block_on(worker.shut_down(session)),

@@ -5,6 +5,7 @@
 //! `postgres`), MySQL or MariaDB at `UPDRAFT_TEST_MYSQL` (default: a local one
 //! that trusts `root`). Without one the stories fail, unless its variable is `none`.
 
+mod accounts;
 mod backfills;
 mod commands;
 mod faults;

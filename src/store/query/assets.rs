@@ -7,6 +7,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::domain::asset::{Asset, AssetEvent};
 use crate::domain::ids::{AssetEventId, AssetName, DagId, RunKey};
+use crate::domain::time::Time;
+use crate::store::convert::Reading;
 use crate::store::entity::{asset, asset_event, asset_queue};
 use crate::store::error::StoreError;
 use crate::store::open::Store;
@@ -40,6 +42,30 @@ impl Store {
         let mut events: Vec<AssetEvent> = self.read_all(query.all(&self.read).await)?;
         events.reverse();
         Ok(events)
+    }
+
+    /// When each of these assets last changed.
+    pub async fn last_changes(&self, names: &[AssetName]) -> Result<HashMap<AssetName, Time>, StoreError> {
+        let mut found = HashMap::new();
+        for portion in names.chunks(PORTION) {
+            let rows: Vec<(String, Option<i64>)> = asset_event::Entity::find()
+                .select_only()
+                .column(asset_event::Column::Asset)
+                .column_as(asset_event::Column::At.max(), "newest")
+                .filter(asset_event::Column::Asset.is_in(portion.iter().map(AssetName::as_str)))
+                .group_by(asset_event::Column::Asset)
+                .into_tuple()
+                .all(&self.read)
+                .await
+                .map_err(|error| self.location.explain(&error))?;
+            for (name, at) in rows {
+                let reading = Reading::new("asset_event", &name);
+                let read = || Ok((reading.word::<AssetName>(&name)?, reading.maybe_time(at)?));
+                let (name, at) = read().map_err(|row| self.location.unreadable(row))?;
+                found.extend(at.map(|at| (name, at)));
+            }
+        }
+        Ok(found)
     }
 
     /// Events that wait for a run of their DAG, by DAG and age.

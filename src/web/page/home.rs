@@ -18,7 +18,7 @@ use crate::web::view::bars::bars;
 use crate::web::view::frame::{Here, head};
 use crate::web::view::icon::{Icon, icon};
 use crate::web::view::state::Look;
-use crate::web::view::table::{Order, Paging, empty, heading, pager};
+use crate::web::view::table::{Order, Paging, empty, heading, pager, wide_heading};
 use crate::web::view::{form, number, time};
 use crate::web::{Error, Needs, Route};
 
@@ -252,7 +252,7 @@ impl Rows<'_> {
                             }
                             th.tight scope="col" { span.unseen { "On" } }
                             (heading(address, order, "name", "DAG"))
-                            (heading(address, order, "schedule", "Schedule"))
+                            (wide_heading(address, order, "schedule", "Schedule"))
                             (heading(address, order, "next", "Next run"))
                             (heading(address, order, "last", "Last 24 runs"))
                             th scope="col" { "Now" }
@@ -281,16 +281,11 @@ impl Rows<'_> {
                 td.tight { (self.switch(dag)) }
                 td.name {
                     div.row {
-                        a.title.break href=(link) title=[dag.card.description.as_deref()] { (id) }
-                        @for tag in dag.card.tags.iter().take(3) {
-                            a.tag href=(self.shell.address.with("tag", tag).url()) { (tag) }
-                        }
-                        @if dag.card.tags.len() > 3 {
-                            span.tag title=(dag.card.tags[3..].join(", ")) { "+" (dag.card.tags.len() - 3) }
-                        }
+                        a.title.break href=(link) title=(title(dag)) { (id) }
+                        @if !dag.card.tags.is_empty() { (tags(&self.shell.address, &dag.card.tags)) }
                     }
                 }
-                td.nowrap { span title={ (dag.card.summary) ", " (dag.card.timezone.name()) } { (short(&dag.card.schedule)) } }
+                td.nowrap.wide-only { (schedule(dag)) }
                 td.nowrap {
                     @if dag.row.is_paused { span.quiet { "paused" } } @else { (time::ago_or_dash(next_run(dag), now)) }
                 }
@@ -349,13 +344,37 @@ impl Rows<'_> {
     }
 }
 
-/// At most as much of a schedule as a cell bears.
-fn short(schedule: &str) -> String {
-    if schedule.chars().count() <= 24 {
-        schedule.to_owned()
-    } else {
-        schedule.chars().take(23).chain(['…']).collect()
+/// What hovering over its name says: the whole name, and what it is for.
+fn title(dag: &Listed) -> String {
+    let told = dag.card.description.as_deref().map_or_else(String::new, |told| format!("\n{told}"));
+    format!("{}{told}", dag.row.dag_id)
+}
+
+/// The first few; the others on hover.
+fn tags(address: &Address, tags: &[String]) -> Markup {
+    html! {
+        div.tags {
+            @for tag in tags.iter().take(3) { a.tag href=(address.with("tag", tag).url()) { (tag) } }
+            @if tags.len() > 3 { span.tag title=(tags[3..].join(", ")) { "+" (tags.len() - 3) } }
+        }
     }
+}
+
+/// In words, with the way that it is written on hover.
+fn schedule(dag: &Listed) -> Markup {
+    let card = &dag.card;
+    let (words, class) = match card.kind {
+        ScheduleKind::Manual => ("manual", "quiet"),
+        ScheduleKind::Time | ScheduleKind::Assets | ScheduleKind::Once => (card.summary.as_str(), ""),
+    };
+    html! {
+        span class=(class) title={ (card.schedule) ": " (card.summary) ", " (card.timezone.name()) } { (short(words)) }
+    }
+}
+
+/// At most as much of a text as a cell bears.
+fn short(text: &str) -> String {
+    if text.chars().count() <= 32 { text.to_owned() } else { text.chars().take(31).chain(['…']).collect() }
 }
 
 fn under_way(dag: &str, counts: Option<&BTreeMap<TaskState, u64>>) -> Markup {
@@ -441,7 +460,7 @@ mod tests {
 
     #[test]
     fn a_long_schedule_is_cut_and_frequent_words_come_first() {
-        assert_eq!(short("0 0 1,2,3,4,5,6,7,8,9 * * *").chars().count(), 24);
+        assert_eq!(short("at minute 0 past hour 1, 2, 3, 4, 5, 6, 7 and 8").chars().count(), 32);
         let tags: Vec<String> = ["b", "a", "b"].map(str::to_owned).to_vec();
         assert_eq!(words(tags.iter()), [("b", 2), ("a", 1)]);
     }

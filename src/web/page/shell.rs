@@ -1,6 +1,7 @@
 //! What every page of people needs around its body: who looks, where, what the header says, and how an action
 //! answers. A page handler takes a [`Shell`] and gives back what [`Shell::page`] makes of its body.
 
+use std::io::Write;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use maud::Markup;
 
 use crate::domain::time::Time;
@@ -20,6 +23,8 @@ use crate::web::view::frame::{Assets, Here, Numbers, Page, Theme, frame};
 use crate::web::view::toast::Toast;
 use crate::web::{Caller, Error, Web};
 
+/// Shorter pages fit a few packets as they are.
+const WORTH_SQUEEZING: usize = 16 * 1024;
 /// Carries the toasts of an action to the page after it.
 const TOAST: &str = "updraft_toast";
 /// A page is not held up by the stream of changes: it asks again when the stream is there.
@@ -33,6 +38,7 @@ pub struct Shell {
     pub address: Address,
     pub now: Time,
     theme: Theme,
+    takes_gzip: bool,
     toasts: Vec<Toast>,
     /// From where on the page hears of changes.
     stream: String,
@@ -48,6 +54,8 @@ impl FromRequest for Shell {
         let address = Address::parse(request.path(), request.query_string());
         let theme = request.cookie("theme").map_or(Theme::System, |cookie| Theme::from_word(cookie.value()));
         let toasts = request.cookie(TOAST).map_or_else(Vec::new, |cookie| read(cookie.value()));
+        let accepts = request.headers().get(header::ACCEPT_ENCODING).and_then(|accepts| accepts.to_str().ok());
+        let takes_gzip = accepts.is_some_and(|accepts| accepts.contains("gzip"));
         let is_look = request.method() == Method::GET && !request.headers().contains_key("x-updraft-live");
         Box::pin(async move {
             let (web, caller) = (web.await?, caller.await?);
@@ -56,7 +64,7 @@ impl FromRequest for Shell {
             if is_look && let Ok(position) = tokio::time::timeout(PATIENCE, web.watch.now()).await {
                 stream = format!("/live?since={position}");
             }
-            Ok(Self { web, caller, address, now: Utc::now(), theme, toasts, stream })
+            Ok(Self { web, caller, address, now: Utc::now(), theme, takes_gzip, toasts, stream })
         })
     }
 }
@@ -88,7 +96,6 @@ impl Shell {
     ) -> Result<HttpResponse, Error> {
         let numbers = self.numbers().await?;
         let settings = &self.web.settings;
-        let instance = if settings.instance_name.is_empty() { "Updraft" } else { settings.instance_name.as_str() };
         let page = Page {
             title,
             here,
@@ -100,7 +107,7 @@ impl Shell {
             assets: Assets { style: asset::url("updraft.css"), script: asset::url("updraft.js") },
             stream: Some(&self.stream),
             scripts,
-            instance,
+            instance: settings.name(),
             version: settings.version,
         };
         let mut answer = HttpResponse::Ok();
@@ -109,8 +116,16 @@ impl Shell {
             cookie.make_removal();
             answer.cookie(cookie);
         }
-        answer.insert_header((header::CACHE_CONTROL, "no-store"));
-        Ok(answer.content_type("text/html; charset=utf-8").body(frame(&page, body).into_string()))
+        answer.insert_header((header::CACHE_CONTROL, "no-store")).content_type("text/html; charset=utf-8");
+        let text = frame(&page, body).into_string();
+        if self.takes_gzip
+            && text.len() > WORTH_SQUEEZING
+            && let Ok(squeezed) = squeeze(text.as_bytes())
+        {
+            answer.insert_header((header::CONTENT_ENCODING, "gzip")).insert_header((header::VARY, "accept-encoding"));
+            return Ok(answer.body(squeezed));
+        }
+        Ok(answer.body(text))
     }
 
     async fn numbers(&self) -> Result<Numbers, Error> {
@@ -155,6 +170,13 @@ impl Shell {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A page is read once and made anew, so quickly is better than small.
+fn squeeze(text: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
+    gzip.write_all(text)?;
+    gzip.finish()
 }
 
 /// What a form sent.

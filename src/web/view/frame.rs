@@ -213,8 +213,9 @@ fn numbers(numbers: &Numbers) -> Markup {
             (one(numbers.queued, "s-queued", "queued", "/queues"))
             (one(numbers.failed_today, "s-failed", "failed today", "/runs?state=failed&since=today"))
             a.wide-only href="/workers" title="Slots in use" {
-                b { (number::count(numbers.slots_used)) }
-                "/" (numbers.slots.map_or_else(|| "∞".to_owned(), number::count)) " "
+                span {
+                    b { (number::count(numbers.slots_used)) } "/" (numbers.slots.map_or_else(|| "∞".to_owned(), number::count))
+                }
                 span.word { "slots" }
             }
         }
@@ -238,6 +239,7 @@ fn mine(user: &str, csrf: &str) -> Markup {
             summary.button.ghost aria-label={ "Signed in as " (user) } { (icon(Icon::Person)) (icon(Icon::Down)) }
             div.sheet {
                 div.title { "Signed in as " b { (user) } }
+                a href="/profile" { "Password and tokens" }
                 (form::action("/logout", csrf, &[], &out))
             }
         }

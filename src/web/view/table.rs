@@ -23,11 +23,20 @@ impl<'a> Order<'a> {
 
 /// A heading that sorts by `key`; a second click turns the order around.
 pub fn heading(address: &Address, order: Order<'_>, key: &str, label: &str) -> Markup {
+    cell(address, order, key, label, None)
+}
+
+/// The same of a column that narrow screens leave out.
+pub fn wide_heading(address: &Address, order: Order<'_>, key: &str, label: &str) -> Markup {
+    cell(address, order, key, label, Some("wide-only"))
+}
+
+fn cell(address: &Address, order: Order<'_>, key: &str, label: &str, class: Option<&str>) -> Markup {
     let is_chosen = order.key == key;
     let next = if is_chosen && !order.down { format!("-{key}") } else { key.to_owned() };
     let sort = is_chosen.then_some(if order.down { "descending" } else { "ascending" });
     html! {
-        th scope="col" aria-sort=[sort] {
+        th class=[class] scope="col" aria-sort=[sort] {
             a href=(address.with("order", &next).url()) {
                 (label)
                 @if is_chosen { (if order.down { " ↓" } else { " ↑" }) }

@@ -123,8 +123,8 @@ fn what_is_misspelt_is_a_usage_error_that_says_what_was_meant() {
     assert!(talk.contains("'dags'"), "{talk}");
     let talk = home.failure(2, &["tasks", "lst"]);
     assert!(talk.contains("'list'"), "{talk}");
-    let talk = home.failure(2, &["webserver"]);
-    assert!(talk.contains("hint: `updraft standalone`"), "{talk}");
+    let talk = home.failure(2, &["providers"]);
+    assert!(talk.contains("hint: Python operators"), "{talk}");
     let talk = home.failure(2, &["dags", "list", "-o", "csv"]);
     assert!(talk.contains("table, json, yaml, plain"), "{talk}");
     home.failure(2, &["dags", "list-runs"]);

@@ -2,6 +2,7 @@
 //! real processes in it, and questions about what they did. Nothing here knows a DAG.
 
 pub mod broker;
+mod browser;
 mod counter;
 mod database;
 mod home;
@@ -11,6 +12,7 @@ mod servers;
 mod wait;
 mod wire;
 
+pub use browser::{Browser, Screen};
 pub use counter::Counter;
 pub use database::Database;
 pub use home::{FinishedRun, Home};

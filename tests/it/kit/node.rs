@@ -127,6 +127,11 @@ impl Node {
         self.mark.clone()
     }
 
+    /// Where its pages are: `http://127.0.0.1:8080`.
+    pub fn site(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// What `/health` answers; `None` while nothing listens.
     pub fn health(&self) -> Option<Value> {
         let mut stream = TcpStream::connect(&self.address).ok()?;

@@ -1,0 +1,4 @@
+//! The pages, as people use them: a real node, a real browser, a real click.
+
+mod home;
+mod lists;
