@@ -16,7 +16,6 @@ mod lists;
 mod notifications;
 mod numbers;
 mod past;
-mod pool_use;
 mod running;
 mod runs;
 mod status;
@@ -40,7 +39,6 @@ pub use lists::{
 };
 pub use notifications::NotificationFilter;
 pub use numbers::Activity;
-pub use pool_use::PoolUse;
 pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
