@@ -14,10 +14,7 @@ pub(super) async fn dress<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let answer = match next.call(request).await {
-        Ok(answer) => answer.map_into_boxed_body(),
-        Err(error) => return Err(error),
-    };
+    let answer = next.call(request).await?.map_into_boxed_body();
     let is_https = answer.request().app_data::<Web>().is_some_and(|web| web.settings.is_https());
     let mut answer = match answer.response().error() {
         Some(_) => dressed(answer),

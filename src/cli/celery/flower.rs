@@ -61,7 +61,11 @@ impl Flower {
         ];
         let config = configured(session, &flags.into_iter().filter_map(flag).collect::<Vec<_>>())?;
         let environment = session.environment.clone();
-        let served = node::web_server::run(config, environment, Served::Workers, &mut io::stderr());
-        Ok(actix::System::new().block_on(served)?)
+        Ok(actix::System::new().block_on(node::web_server::run(
+            config,
+            environment,
+            Served::Workers,
+            &mut io::stderr(),
+        ))?)
     }
 }

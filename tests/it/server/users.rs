@@ -41,8 +41,8 @@ fn a_user_is_made_as_the_tutorials_make_one() {
     let (code, said) =
         says(&home, &["users", "create", "-u", "x", "-f", "A", "-l", "B", "-r", "NoRole", "-e", "x@y", "-p", "p"]);
     assert!(code == 1 && said.contains("NoRole is not a valid role. Valid roles are: ["), "{said}");
-    let (code, said) = says(&home, &["users", "delete", "-u", "adnim"]);
-    assert!(code == 1 && said.contains("User \"adnim\" does not exist") && said.contains("`admin`"), "{said}");
+    let (code, said) = says(&home, &["users", "delete", "-u", "admn"]);
+    assert!(code == 1 && said.contains("User \"admn\" does not exist") && said.contains("`admin`"), "{said}");
     let listed = home.json(&["users", "list", "-o", "json"]);
     assert_eq!(
         listed,
