@@ -447,7 +447,6 @@ impl ModelStore {
             Control::MarkTasks { selection, .. } => selection.clone(),
             Control::MarkRun { dag, run_id, .. }
             | Control::NoteRun { dag, run_id, .. }
-            | Control::DeleteRun { dag, run_id }
             | Control::Explain { dag, run_id, .. } => Selection::whole_run(dag.clone(), run_id.clone()),
         };
         let of_dag = || self.runs.values().filter(|run| run.dag_id == selection.dag);

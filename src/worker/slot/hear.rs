@@ -7,7 +7,7 @@ use chrono::Utc;
 use super::{Running, Slot, SlotNews};
 use crate::domain::secret::{self, Hidden};
 use crate::domain::template::Wanted;
-use crate::protocol::task_channel::{Finish, FinishState, FromTask, Reply};
+use crate::protocol::task_channel::{Finish, FinishState, FromTask};
 use crate::protocol::work::{Answer, Question};
 use crate::worker::log::{Level, TaskLog};
 use crate::worker::operator;
