@@ -3,6 +3,7 @@
 mod corpus;
 mod examples;
 mod folder;
+mod hooks;
 mod hostile;
 mod names;
 mod programs;

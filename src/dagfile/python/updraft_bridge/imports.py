@@ -21,6 +21,8 @@ loading = False
 describing = False
 # The channel that answers for variables and connections while a file is described, where somebody does.
 asking = None
+# The folders beside it whose modules DAG files share.
+shared = []
 # Files of the folder that the author's code opened while it was loaded, other than modules.
 _read = set()
 
@@ -56,8 +58,8 @@ def use_folder(folder):
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.pop(folder, None)
     # Beside the DAGs folder Airflow has two more, for code that DAG files share.
-    beside = [os.path.join(os.path.dirname(folder), name) for name in ("plugins", "config")]
-    for place in [folder, *filter(os.path.isdir, beside)]:
+    shared[:] = filter(os.path.isdir, [os.path.join(os.path.dirname(folder), name) for name in ("plugins", "config")])
+    for place in [folder, *shared]:
         if place not in sys.path:
             sys.path.append(place)
 
@@ -129,8 +131,9 @@ def wanted_modules(folder, error):
     name = getattr(error, "name", None)
     if not isinstance(error, ModuleNotFoundError) or not name or name.split(".")[0] in ("airflow", "pendulum"):
         return []
-    place = os.path.join(os.path.realpath(folder), *name.split("."))
-    return [place + ".py", os.path.join(place, "__init__.py")]
+    roots = {os.path.realpath(place) for place in (folder, *sys.path) if inside(place, folder)}
+    places = [os.path.join(root, *name.split(".")) for root in sorted(roots)]
+    return [file for place in places for file in (place + ".py", os.path.join(place, "__init__.py"))]
 
 
 def local_modules(folder, besides):
@@ -138,7 +141,7 @@ def local_modules(folder, besides):
     found = {path for path in _read if path != os.path.realpath(besides) and os.path.isfile(path)}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py") and inside(file, folder):
+        if isinstance(file, str) and file.endswith(".py") and any(inside(file, place) for place in (folder, *shared)):
             if os.path.realpath(file) != os.path.realpath(besides):
                 found.add(os.path.abspath(file))
     return sorted(found)

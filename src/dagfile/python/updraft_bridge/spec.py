@@ -242,6 +242,10 @@ def mapped_work(task):
     if task.mapped_class.execute is EmptyOperator.execute:
         return dict(expansion, empty=True)
     written = json.dumps(expansion)
+    if json.dumps(AS_WRITTEN) not in written and '{"map":' not in written:
+        native = mapped_native(task, expansion)
+        if native is not None:
+            return native
     if task.mapped_class is not BashOperator or json.dumps(AS_WRITTEN) in written or '{"map":' in written:
         return None
     names = set((task.expansion.arguments or {})) | set(task.partial)
@@ -263,6 +267,33 @@ def mapped_work(task):
         "skip_on_exit_code": unless(one.skip_on_exit_code, [99]),
     }
     return dict(given, **expansion)
+
+
+# What an operator without Python has to have from the beginning.
+REQUIRED = {"SQLExecuteQueryOperator": {"sql"}, "PostgresOperator": {"sql"}, "MySqlOperator": {"sql"}, "SqliteOperator": {"sql"},
+            "EmailOperator": {"to", "subject", "html_content"}, "TriggerDagRunOperator": {"trigger_dag_id"}}
+# Arguments that are functions, or the names of functions.
+FUNCTIONS = {"handler", "response_check", "response_filter"}
+
+
+def mapped_native(task, expansion):
+    """The same of an operator that Updraft does without Python, where only plain arguments differ."""
+    from .model import native
+
+    cls, names = task.mapped_class, set(task.expansion.arguments or ())
+    if not issubclass(cls, native.NativeOperator) or cls.__module__ != native.__name__ or not names:
+        return None
+    if not names <= set(cls.native_fields) - FUNCTIONS or not REQUIRED.get(cls.__name__, set()) <= set(task.partial):
+        return None
+    one = cls(**dict({k: v for k, v in task.partial.items() if k not in ("dag", "task_group")}, task_id=task.task_id))
+    if templates.functions(task.dag) and templates.needs_python(task, [one._native, expansion]):
+        return None
+    try:
+        found = one.native_spec()
+    except native.NotNative:
+        return None
+    # A class that nothing is said of cannot be written down.
+    return dict(expansion, operator=found[0], arguments=found[1]) if found and found[1] else None
 
 
 def as_text(value, task):

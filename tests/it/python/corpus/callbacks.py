@@ -1,4 +1,4 @@
-# expect callbacks: good=success bad=failed retried=success after=success -> failed
+# expect callbacks: good=success bad=failed retried=success after=success -> success
 """Callbacks, as people attach them."""
 from datetime import datetime, timedelta
 from functools import partial

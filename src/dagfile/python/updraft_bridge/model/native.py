@@ -48,7 +48,7 @@ class NativeOperator(BaseOperator):
         return set(cls.native_fields) | set(cls.ignored_fields) | set(cls.renamed_fields)
 
     def _argument_fields(self):
-        return list(type(self).native_fields)
+        return list(dict.fromkeys([*type(self).native_fields, *super()._argument_fields()]))
 
     def native_arguments(self):
         return {name: plain(name, getattr(self, name)) for name in self._native}
@@ -58,8 +58,10 @@ class NativeOperator(BaseOperator):
         return type(self).__name__, self.native_arguments()
 
     def rendered_arguments(self):
-        fields = self._argument_fields()
-        return [], {f: getattr(self, f) for f in fields if f in self._native and not callable(getattr(self, f))}
+        fields = [f for f in type(self).native_fields if f in self._native]
+        # A class of the author's own may have more of them.
+        fields += [f for f in super()._argument_fields() if f not in type(self).native_fields]
+        return [], {f: getattr(self, f) for f in fields if hasattr(self, f) and not callable(getattr(self, f))}
 
     def execute(self, context):
         raise NotImplementedError("%s has no `execute` method" % type(self).__name__)

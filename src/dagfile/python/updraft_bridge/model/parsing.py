@@ -3,13 +3,13 @@
 import collections
 import os
 
-from . import store_values
+from .. import imports
 
 AirflowParsingContext = collections.namedtuple("AirflowParsingContext", "dag_id task_id")
 
 
 def get_parsing_context():
-    """While a file is described, nothing: then every DAG is wanted. While a task runs, that task."""
-    if store_values.while_loading():
+    """While a file is described, nothing: then every DAG is wanted. In the process of a task, that task."""
+    if imports.describing:
         return AirflowParsingContext(None, None)
     return AirflowParsingContext(os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_TASK_ID"))

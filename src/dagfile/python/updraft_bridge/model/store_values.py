@@ -33,11 +33,6 @@ def ask_while_loading(question, what, name, variable):
                                % (what, name, why, variable)) from None
 
 
-def while_loading():
-    """Whether the author's file is being loaded, to be described or to be run."""
-    return _channel is None or imports.loading
-
-
 def channel(what):
     if _channel is None:
         raise AirflowException("%s works only while a task runs, not while its DAG file is loaded" % what)
