@@ -303,7 +303,7 @@ class Watch:
             # What a library does when it is loaded, or to write a line of a log, is its own affair.
             if file.startswith("<frozen importlib") or file.endswith(LOGGING):
                 return False
-            if os.path.realpath(file).startswith(self.folder + os.sep):
+            if not file.startswith("<") and not self.is_library(file):
                 return True
             frame = frame.f_back
         return False
