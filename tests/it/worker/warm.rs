@@ -271,6 +271,34 @@ async fn a_file_is_imported_once_and_again_when_it_or_what_it_read_has_changed()
 }
 
 #[actix::test]
+async fn a_module_outside_the_folder_is_loaded_again_when_it_changes() {
+    let mut world = world().await;
+    let project = world.folder.path().join("project");
+    std::fs::create_dir(&project).expect("made");
+    let write = |text: &str| {
+        std::fs::write(project.join("ours.py"), text).expect("written");
+        // Long ago, as such files are.
+        let touched = Command::new("touch").args(["-d", "-1 hour"]).arg(project.join("ours.py")).status();
+        assert!(touched.expect("touch").success());
+    };
+    write("VALUE = 1");
+    let before = format!("import sys\nsys.path.append({project:?})\nimport ours");
+    dag_file(&world, "outside.py", &before, &[("value", "return ours.VALUE"), ("kept", KEPT)]);
+    until_kept(&mut world, "outside.py").await;
+    assert_eq!(result_of_file(&mut world, "outside.py", "value").await, json!(1));
+    write("VALUE = 2222");
+    assert_eq!(result_of_file(&mut world, "outside.py", "value").await, json!(2222));
+    until_kept(&mut world, "outside.py").await;
+
+    write("import time\nVALUE = time.time()");
+    let mut seen = BTreeSet::new();
+    for _ in 0..6 {
+        seen.insert(result_of_file(&mut world, "outside.py", "value").await.to_string());
+    }
+    assert_eq!(seen.len(), 6, "its clock is the author's, too: {seen:?}");
+}
+
+#[actix::test]
 async fn a_file_that_would_not_be_the_same_twice_is_imported_by_each_task() {
     let mut world = world().await;
     for (n, before) in [

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 
 from . import fork
@@ -28,6 +29,12 @@ MAX_SAID = 64 << 10
 MAX_READ = 1 << 20
 
 MAX_WATCHED = 400
+
+# Folders of what is installed. It is told by them: an installation changes them.
+INSTALLED = ("site-packages", "dist-packages", "lib-dynload")
+
+# In nanoseconds: a source that changed so shortly before may have been compiled as it was.
+SETTLED = 2_000_000_000
 
 
 class NotKept(BaseException):
@@ -215,9 +222,8 @@ class Watch:
     def __init__(self, folder):
         self.folder = os.path.realpath(folder)
         self.why, self.on, self.seen = None, False, {}
-        # What is installed is told by its folders: an installation changes them.
-        self.libraries = [os.path.realpath(p) + os.sep for p in sys.path if p]
-        self.libraries = [p for p in self.libraries if not self.folder.startswith(p.rstrip(os.sep))]
+        self.libraries = tuple(os.path.realpath(p) + os.sep for p in [os.path.dirname(os.__file__), *sys.path]
+                               if p == os.path.dirname(os.__file__) or os.path.basename(p) in INSTALLED)
 
     def imports(self, path):
         """Imports the file as a task would, and gives what it wrote."""
@@ -230,6 +236,7 @@ class Watch:
         store_values.use_channel(NoChannel(self))
         finder.install()
         imports.use_folder(self.folder)
+        begun = time.time_ns()
         self.look(path)
         for folder in sys.path:
             self.look(folder)
@@ -242,10 +249,28 @@ class Watch:
             sys.setprofile(None)
             self.on = False
             store_values.use_channel(None)
+        self.look_at_modules(begun)
         return said
+
+    def look_at_modules(self, begun):
+        """Those of other folders: what was compiled before is loaded without a look into its source."""
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if not isinstance(file, str) or self.is_library(file) or os.path.abspath(file) in self.seen:
+                continue
+            self.look(file)
+            try:
+                changed = os.stat(file).st_mtime_ns
+            except OSError:
+                continue
+            if changed >= begun - SETTLED:
+                raise NotKept("%s has just changed" % file)
 
     def audit(self, event, args):
         if not self.on:
+            return
+        if event in ("open", "os.rename", "os.mkdir", "os.remove") and "__pycache__" in str(args[0]):
+            # The interpreter's own.
             return
         if event == "open":
             path, _, flags = args
@@ -278,7 +303,7 @@ class Watch:
             # What a library does when it is loaded, or to write a line of a log, is its own affair.
             if file.startswith("<frozen importlib") or file.endswith(LOGGING):
                 return False
-            if os.path.realpath(file).startswith(self.folder + os.sep):
+            if not file.startswith("<") and not self.is_library(file):
                 return True
             frame = frame.f_back
         return False
@@ -305,8 +330,7 @@ class Watch:
     def is_library(self, path):
         if not isinstance(path, (str, bytes)):
             return True
-        path = os.path.realpath(os.fsdecode(path))
-        return path.startswith(tuple(self.libraries)) or path.startswith(HERE)
+        return os.path.realpath(os.fsdecode(path)).startswith((*self.libraries, HERE))
 
     def check(self):
         """What cannot be forked, or would be shared by the forks."""
