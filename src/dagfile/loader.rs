@@ -88,9 +88,13 @@ impl Loader {
         self.owners.claim(file, dags);
     }
 
-    /// Says that a file is gone, so that its names are free.
+    /// Says that a file is gone, so that its names are free. What is still being read of it counts no more.
     pub fn forget(&mut self, file: &str) {
         self.owners.release(file);
+        self.read.retain(|result| result.file.path != file);
+        if let Some((_, reading)) = SourceFile::new(file).and_then(|file| self.by_file.remove(&file)) {
+            reading.abort();
+        }
     }
 
     /// Reads the files and gives their results in path order. Files that take longer

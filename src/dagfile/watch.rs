@@ -322,7 +322,8 @@ impl Heard {
 
 /// Whether a file has the ending of those that Python files open to make their DAGs of them.
 fn may_be_read_by_one(path: &Path) -> bool {
-    const ENDINGS: [&str; 10] = ["json", "toml", "ini", "cfg", "conf", "csv", "tsv", "txt", "sql", "j2"];
+    // Not those of data, which tasks may write here all day long.
+    const ENDINGS: [&str; 7] = ["json", "toml", "ini", "cfg", "conf", "sql", "j2"];
     path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| ENDINGS.contains(&ending))
 }
 

@@ -1,5 +1,5 @@
 # expect wired: a=success b=success c=success e=success f=success g=success tg.h=success i=success j=success k=success m1=success m2=success pg=success dyn=success ext=success p=success q=success named=success z=success again=success grp.inner=success grp.inner__1=success after_grp=success -> not triggered
-# expect wired_by_decorator: x=success -> success
+# expect wired_by_decorator: x=success -> not triggered
 """Edges, groups, mapping and classes of authors, in the ways that people mix them."""
 import airflow
 import airflow.utils.dates as d
