@@ -18,6 +18,9 @@ from .keeper import Keeper, state_of
 # So many files are kept imported; the one that was not needed for longest goes first.
 KEPT_FILES = 8
 
+# Seconds without a task after which no file is kept: their memory is better used by others.
+IDLE = 600
+
 # Seconds after which a file that could not be kept is given another try: a module beside it may be mended.
 TRY_AGAIN = 300
 
@@ -100,7 +103,10 @@ class Warm:
         by_fd = {keeper.socket.fileno(): keeper for keeper in self.keepers.values()}
         for fd in by_fd:
             poll.register(fd, select.POLLIN)
-        ready = [fd for fd, _ in poll.poll()]
+        ready = [fd for fd, _ in poll.poll(IDLE * 1000 if self.keepers else None)]
+        if not ready:
+            for keeper in list(self.keepers.values()):
+                self.drop(keeper)
         self.has_request = self.companion.fileno() in ready
         return [by_fd[fd] for fd in ready if fd in by_fd]
 
