@@ -7,7 +7,7 @@ use chrono::Utc;
 use super::{Running, Slot, SlotNews};
 use crate::domain::secret::{self, Hidden};
 use crate::domain::template::Wanted;
-use crate::protocol::task_channel::FromTask;
+use crate::protocol::task_channel::{Finish, FinishState, FromTask};
 use crate::protocol::work::{Answer, Question};
 use crate::worker::log::{Level, TaskLog};
 use crate::worker::operator;
@@ -21,6 +21,14 @@ impl Slot {
                 let text = format!("The task's process said something that cannot be understood: {why}");
                 log.say(Utc::now(), "worker", Level::Error, &text);
                 running.channel = None;
+                // Its own last word, if there is one, cannot be heard any more: an exit code of 0 would say too much.
+                running.finish.get_or_insert(Finish {
+                    state: FinishState::Failed,
+                    retryable: true,
+                    message: Some(text),
+                    outlet_events: Vec::new(),
+                    awaited: None,
+                });
             }
             Some(Ok(FromTask::Finish(finish))) => running.finish = Some(finish),
             // The result travels with the outcome, in the same commit.

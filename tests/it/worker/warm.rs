@@ -124,10 +124,14 @@ os.system('echo a line of a child')
     let mut forked = result(&world, &report);
     assert_eq!(forked["parent"].take(), json!(companion(&world).await), "{forked}");
     let log = world.log();
-    for line in ["a line of print", "a line of stderr", "a line of a child"] {
-        assert!(log.contains(&format!("{{python}} INFO - {line}\n")), "{log}");
+    for line in [
+        "{python} INFO - a line of print",
+        "{python} INFO - a line of a child",
+        "{stderr} ERROR - a line of stderr",
+        "} WARNING - a line of logging",
+    ] {
+        assert!(log.contains(&format!("{line}\n")), "{log}");
     }
-    assert!(log.contains("WARNING - a line of logging\n"), "{log}");
     assert!(!log.contains("warm interpreter"), "{log}");
 
     let mut fresh = World::with(1, |settings| {
@@ -139,6 +143,10 @@ os.system('echo a line of a child')
     let mut started = result(&fresh, &report);
     started["parent"].take();
     started["folder"] = forked["folder"].clone();
+    // What the worker itself was started with is not handed on.
+    let files = |seen: &mut Value| seen["files"].take().as_u64().expect("a number");
+    let (of_forked, of_started) = (files(&mut forked), files(&mut started));
+    assert!(of_forked <= of_started, "{of_forked} open files, and not {of_started}");
     assert_eq!(forked, started, "the same in both");
     assert_eq!(forked["folder"], json!(world.settings.dags_folder), "{forked}");
     assert_eq!(forked["leads"], json!(true));

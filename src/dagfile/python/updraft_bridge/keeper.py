@@ -130,7 +130,7 @@ def keep(path, folder, requests):
     # The kernel ends an import that never comes back.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    watch = Watch(folder, requests)
+    watch = Watch(folder)
     try:
         said = watch.imports(path)
         watch.check()
@@ -212,21 +212,21 @@ LOGGING = os.sep + os.path.join("logging", "__init__.py")
 class Watch:
     """Looks at what an import does."""
 
-    def __init__(self, folder, requests):
+    def __init__(self, folder):
         self.folder = os.path.realpath(folder)
         self.why, self.on, self.seen = None, False, {}
-        self.mine = {requests.fileno(), 0, 1, 2}
         # What is installed is told by its folders: an installation changes them.
         self.libraries = [os.path.realpath(p) + os.sep for p in sys.path if p]
         self.libraries = [p for p in self.libraries if not self.folder.startswith(p.rstrip(os.sep))]
 
     def imports(self, path):
         """Imports the file as a task would, and gives what it wrote."""
-        from . import finder, imports, run
+        from . import finder, imports, task_log
         from .model import store_values
 
         said = Said()
-        run.log_to_stdout()
+        self.open_before = open_files()
+        task_log.set_up()
         store_values.use_channel(NoChannel(self))
         finder.install()
         imports.use_folder(self.folder)
@@ -314,14 +314,9 @@ class Watch:
             raise NotKept(self.why)
         if threading.active_count() > 1:
             raise NotKept("it starts a thread while it is imported")
-        opened = {int(fd) for fd in os.listdir("/proc/self/fd")} - self.mine
-        for fd in opened:
-            try:
-                where = os.readlink("/proc/self/fd/%d" % fd)
-            except OSError:
-                continue
-            if not where.startswith(("/proc/", "/memfd:said")):
-                raise NotKept("it leaves %s open" % where)
+        left = open_files() - self.open_before
+        if left:
+            raise NotKept("it leaves %s open when it is imported" % min(where for _, where in left))
         if len(os.listdir("/proc/self/task")) > 1:
             # Libraries that are made for it end their threads before a fork, and begin them again when needed.
             pid = os.fork()
@@ -330,6 +325,18 @@ class Watch:
             os.waitpid(pid, 0)
             if len(os.listdir("/proc/self/task")) > 1:
                 raise NotKept("it starts a thread while it is imported")
+
+
+def open_files():
+    """Each by its number and its name."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add((fd, os.readlink("/proc/self/fd/" + fd)))
+        except OSError:
+            # It was the folder's own.
+            pass
+    return found
 
 
 class NoChannel:

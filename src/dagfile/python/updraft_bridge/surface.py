@@ -12,6 +12,8 @@ NAMES = {
     "BaseOperator": "operator",
     "BashOperator": "operators", "EmptyOperator": "operators", "DummyOperator": "operators",
     "PythonOperator": "operators",
+    "PythonVirtualenvOperator": "virtualenv", "ExternalPythonOperator": "virtualenv",
+    "BranchPythonVirtualenvOperator": "virtualenv", "BranchExternalPythonOperator": "virtualenv",
     "HttpOperator": "native", "SimpleHttpOperator": "native", "SQLExecuteQueryOperator": "native",
     "PostgresOperator": "native", "MySqlOperator": "native", "SqliteOperator": "native", "EmailOperator": "native",
     "TriggerDagRunOperator": "native", "ExternalTaskMarker": "native", "fetch_all_handler": "native",
@@ -52,7 +54,6 @@ NAMES = {
 
 # Names that load, keep their place in the graph, and cannot run in this version.
 LATER = set(
-    "PythonVirtualenvOperator ExternalPythonOperator BranchExternalPythonOperator BranchPythonVirtualenvOperator "
     "SubDagOperator "
     "BaseOperatorLink BaseXCom XCom ObjectStoragePath DagRun TaskInstance "
     "DagModel DagBag DagTag Log TaskReschedule TaskFail SlaMiss Job BaseJob RenderedTaskInstanceFields Pool "

@@ -27,6 +27,7 @@ LOADED = (
     "zoneinfo",
     "updraft_bridge.channel", "updraft_bridge.finder", "updraft_bridge.imports", "updraft_bridge.notes",
     "updraft_bridge.leave", "updraft_bridge.pendulum_stand_in", "updraft_bridge.problem", "updraft_bridge.run", "updraft_bridge.spec", "updraft_bridge.surface",
+    "updraft_bridge.task_log",
     "updraft_bridge.model.asset", "updraft_bridge.model.branching", "updraft_bridge.model.callbacks",
     "updraft_bridge.model.compat", "updraft_bridge.model.context", "updraft_bridge.model.dag",
     "updraft_bridge.model.macros", "updraft_bridge.model.mapped", "updraft_bridge.model.operators",

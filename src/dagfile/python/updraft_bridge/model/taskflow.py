@@ -39,12 +39,20 @@ class ShortCircuitDecorated(DecoratedOperator, ShortCircuitOperator):
 CLASSES = {"python": DecoratedOperator, "branch": BranchDecorated, "short_circuit": ShortCircuitDecorated}
 
 
+# Kinds whose function another interpreter runs.
+ELSEWHERE = ("virtualenv", "external_python", "branch_virtualenv", "branch_external_python")
+
+
 def class_of(kind):
     if kind == "sensor":
         # Most files have none, and need not load what sensors need.
         from .sensors import DecoratedSensor
 
         return DecoratedSensor
+    if kind in ELSEWHERE:
+        from .virtualenv import CLASSES as elsewhere
+
+        return elsewhere[kind]
     return CLASSES.get(kind, DecoratedOperator)
 
 
@@ -82,7 +90,7 @@ class TaskFunction:
         return arguments
 
     def _mark_later(self, task):
-        if self.kind not in CLASSES and self.kind != "sensor":
+        if self.kind not in CLASSES and self.kind not in ELSEWHERE and self.kind != "sensor":
             task.comes_later = "@task.%s" % self.kind
         if self.role is not None:
             self.role(task)
