@@ -30,7 +30,7 @@ use super::companion::ProcessId;
 use super::companion::frame::{End, FromCompanion, Remark, Stop};
 use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
-use super::operator::channel::{Channel, First};
+use super::operator::channel::Channel;
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
 use super::output::LastLine;
 use super::process::{Companion, Process};
@@ -42,7 +42,7 @@ use crate::domain::ids::Claim;
 
 use crate::domain::template::{Lookups, Wanted};
 use crate::domain::time::{Time, to_micros};
-use crate::protocol::task_channel::{Finish, FromTask, ToTask};
+use crate::protocol::task_channel::{Finish, FromTask};
 use crate::protocol::work::{Answer, Question, Report, TaskMessage};
 
 /// A line without a newline is shown when the task writes nothing for so long.
@@ -205,7 +205,7 @@ impl Slot {
         // The channel is the process's; it comes with the job and leaves with the frame.
         let (channel, stdin) = match job.start.take() {
             Some(start) => {
-                log.hide(secrets_of(&start));
+                log.hide(start.secrets());
                 let opened = Channel::open(start);
                 let (channel, stdin) =
                     opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
@@ -544,17 +544,6 @@ impl Slot {
 /// An end that the process did not choose.
 fn judged(outcome: Outcome, message: String) -> Judged {
     Judged { outcome, message: Some(message), awaited: None }
-}
-
-/// What of the first word must not stand in the log.
-fn secrets_of(first: &First) -> Vec<String> {
-    match first {
-        First::Sdk(_) => Vec::new(),
-        First::Bridge(first) => match &**first {
-            ToTask::Start(_) => Vec::new(),
-            ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
-        },
-    }
 }
 
 fn withdrawn(log: &mut TaskLog) -> SlotNews {

@@ -54,6 +54,19 @@ pub enum First {
     Sdk(Box<Supervisor>),
 }
 
+impl First {
+    /// What of it must not stand in the log.
+    pub fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Sdk(_) => Vec::new(),
+            Self::Bridge(first) => match &**first {
+                ToTask::Start(_) => Vec::new(),
+                ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+            },
+        }
+    }
+}
+
 impl Channel {
     /// Makes the channel and says the first word. The descriptor is for the process, as its standard input.
     pub fn open(first: First) -> io::Result<(Self, OwnedFd)> {

@@ -339,8 +339,9 @@ mod tests {
 
     #[test]
     fn a_slice_is_the_one_that_python_would_take() {
+        type Row<'a> = (Option<i64>, Option<i64>, Option<i64>, &'a [i64]);
         let values: Vec<Value> = (0..5).map(Value::from).collect();
-        let table: [(Option<i64>, Option<i64>, Option<i64>, &[i64]); 10] = [
+        let table: [Row; 10] = [
             (None, None, None, &[0, 1, 2, 3, 4]),
             (Some(1), Some(3), None, &[1, 2]),
             (Some(-2), None, None, &[3, 4]),

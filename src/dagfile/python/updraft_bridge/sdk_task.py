@@ -9,6 +9,7 @@ import os
 import sys
 
 from .leave import leave
+from .task_log import StandardError
 
 
 def surroundings():
@@ -24,7 +25,7 @@ def surroundings():
     # The log is Updraft's: one line format, without the runner's own banner.
     os.environ.setdefault("AIRFLOW__LOGGING__COLORED_CONSOLE_LOG", "False")
     os.environ.setdefault(
-        "AIRFLOW__LOGGING__LOG_FORMAT", "[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message)s")
+        "AIRFLOW__LOGGING__LOG_FORMAT", "\x1e%(levelname)s\x1f%(filename)s:%(lineno)d\x1f%(message)s")
     sys.path[:] = [p for p in sys.path if p]
 
 
@@ -87,14 +88,33 @@ def attempt(runner):
         os.dup2(wire.fd, 0)
 
 
+class Blocks:
+    """The stream of what is logged: the lines of one record stay together (`task_log.py`)."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        if text.startswith("\x1e"):
+            ended = text.endswith("\n")
+            text = text.rstrip("\n").replace("\n", "\n\x1e\x1e") + ("\n" if ended else "")
+        return self.stream.write(text)
+
+    def flush(self):
+        self.stream.flush()
+
+
 def log_to_stdout():
-    """Lines leave as they are written, as text."""
+    """Lines leave as they are written, as text, each with its level and its source."""
     from airflow.sdk.log import configure_logging, reset_logging
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    sys.stderr.flush()
+    sys.stderr = StandardError(sys.stderr.buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True)
     reset_logging()
-    configure_logging(json_output=False, output=sys.stdout, colored_console_log=False)
+    configure_logging(json_output=False, output=Blocks(sys.stdout), colored_console_log=False)
 
 
 def block_database():
