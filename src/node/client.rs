@@ -19,6 +19,7 @@ use crate::protocol::control::{Control, Reply};
 use crate::scheduler::core::Input;
 use crate::scheduler::interlude::Interlude;
 use crate::store::{Given, Store, StoreError, Vault};
+use crate::web::audit::{Deed, Record};
 
 use super::dag_folder::DagFolder;
 use super::fernet_key::{self, NoKey};
@@ -38,6 +39,8 @@ const NUDGE_EVERY: Duration = Duration::from_millis(200);
 pub struct Client {
     pub store: Store,
     settings: config::Settings,
+    /// Whether what it has done is put on the record here; the web server keeps its own.
+    keeps_record: bool,
 }
 
 /// Why a wish was neither carried out nor refused.
@@ -62,12 +65,12 @@ impl Client {
     /// Opens the database. An SQLite file is made, and its tables are brought up to date, without being asked.
     pub async fn open(settings: &config::Settings) -> Result<Self, ClientError> {
         let store = open_store(settings, Tables::AsTheyAre).await?;
-        Ok(Self { store, settings: settings.clone() })
+        Ok(Self { store, settings: settings.clone(), keeps_record: true })
     }
 
-    /// The same over a database that is open already.
+    /// The same over a database that is open already, for a web server.
     pub fn over(store: Store, settings: &config::Settings) -> Self {
-        Self { store, settings: settings.clone() }
+        Self { store, settings: settings.clone(), keeps_record: false }
     }
 
     /// Variables and connections; makes the key when there is none.
@@ -92,6 +95,19 @@ impl Client {
 
     /// Has `control` carried out and gives the answer.
     pub async fn control(&self, control: &Control, user: Option<&str>) -> Result<Reply, ClientError> {
+        let answered = self.carry_out(control, user).await;
+        if let Some(deed) = Deed::of(control).filter(|_| self.keeps_record) {
+            let (deed, outcome) = match &answered {
+                Ok(Reply::Refused { why }) => (deed, why.to_string()),
+                Ok(reply) => (deed.answered(reply), "done".to_owned()),
+                Err(error) => (deed, error.to_string()),
+            };
+            Record::new(self.store.clone()).keep_command(user, deed, &outcome).await;
+        }
+        answered
+    }
+
+    async fn carry_out(&self, control: &Control, user: Option<&str>) -> Result<Reply, ClientError> {
         let id = self.store.submit(control, user, Utc::now()).await?;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
