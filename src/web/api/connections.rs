@@ -92,7 +92,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::patch("/connections", "bulk_connections", "Bulk Connections", may(Action::Edit), change_many)
             .takes::<Bulk>()
             .answers::<bulk::Done>()
-            .is_new(),
+            .new_in_v2(),
         Operation::post("/connections/test", "test_connection", "Test Connection", may(Action::Create), test)
             .takes::<Body>()
             .answers::<Tested>(),

@@ -178,7 +178,7 @@ pub fn operations() -> Vec<Operation> {
             Param::new("result", Kind::Text, "Tasks whose return value comes with the end.").repeated(),
         ])
         .or_as(&["application/x-ndjson"])
-        .is_new(),
+        .new_in_v2(),
     ]
 }
 

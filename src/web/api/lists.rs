@@ -95,7 +95,10 @@ impl Param {
     }
 }
 
-const RANGE: [(&str, fn(Cell) -> Test, &str); 4] = [
+/// The end of a parameter's name, what it asks, and what that means.
+type Bound = (&'static str, fn(Cell) -> Test, &'static str);
+
+const RANGE: [Bound; 4] = [
     ("_gte", Test::AtLeast, "From here on, inclusive."),
     ("_gt", Test::Above, "After this."),
     ("_lte", Test::AtMost, "Until here, inclusive."),
@@ -296,5 +299,5 @@ pub fn micros(time: Time) -> Cell {
 pub fn duration(seconds: f64) -> Option<Cell> {
     const MOST: f64 = 9.0e12;
     #[expect(clippy::cast_possible_truncation, reason = "it lies within what is counted in microseconds")]
-    (seconds.abs() <= MOST).then(|| Cell::Integer((seconds * 1e6) as i64))
+    (seconds.abs() <= MOST).then_some(Cell::Integer((seconds * 1e6) as i64))
 }

@@ -64,7 +64,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::patch("/variables", "bulk_variables", "Bulk Variables", may(Action::Edit), change_many)
             .takes::<Bulk>()
             .answers::<bulk::Done>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get("/variables/{variable_key:.+}", "get_variable", "Get Variable", may(Action::Read), get)
             .answers::<Shown>(),
         Operation::patch("/variables/{variable_key:.+}", "patch_variable", "Patch Variable", may(Action::Edit), patch)
