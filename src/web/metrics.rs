@@ -1,6 +1,7 @@
 //! `/metrics` for Prometheus, under the names that Airflow's metrics have there. What is under way is read from the
 //! database when somebody asks. What happened is counted where the scheduler is, from the first question on, and for
-//! as long as somebody asks now and then: a counter that begins at zero again is what a monitoring system expects of a restart.
+//! as long as somebody asks now and then: a counter that begins at zero again is what a monitoring system expects of
+//! a restart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
