@@ -62,7 +62,9 @@ pub(super) async fn history(store: &Store, control: &Control) -> Result<History,
         | Control::ExplainDag { .. } => Ok(History::default()),
         Control::Clear(clear) => selected(store, &clear.selection).await,
         Control::MarkTasks { selection, .. } => selected(store, selection).await,
-        Control::MarkRun { dag, run_id, .. } | Control::Explain { dag, run_id, .. } => {
+        Control::MarkRun { dag, run_id, .. }
+        | Control::NoteRun { dag, run_id, .. }
+        | Control::Explain { dag, run_id, .. } => {
             selected(store, &Selection::whole_run(dag.clone(), run_id.clone())).await
         }
         Control::CreateBackfill { .. } => Ok(History::default()),

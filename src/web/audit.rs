@@ -99,6 +99,8 @@ impl Deed {
             }
             Control::CancelBackfill { backfill } => Self::new("cancel_backfill").with("backfill", backfill.to_string()),
             Control::Clean(clean) => Self::new("db_clean").with("before", clean.before.to_rfc3339()),
+            // What a remark says is for those who read the run.
+            Control::NoteRun { dag, run_id, .. } => Self::new("patch_dag_run").dag(dag).run(run_id).with("note", true),
             Control::DeleteRun { dag, run_id } => Self::new("delete_dag_run").dag(dag).run(run_id),
             Control::DeleteDag { dag } => Self::new("delete_dag").dag(dag),
             Control::OrderWorkers { name, order } => {
@@ -128,6 +130,7 @@ impl Deed {
             | Reply::RunMarked { .. }
             | Reply::BackfillChanged { .. }
             | Reply::DagDeleted { .. }
+            | Reply::RunNoted { .. }
             | Reply::RunDeleted { .. }
             | Reply::Explained { .. }
             | Reply::DagExplained { .. }
