@@ -140,7 +140,10 @@ pub fn frame(page: &Page<'_>, body: &Markup) -> Markup {
                 a.skip-link href="#content" { "Skip to the content" }
                 div.thread title="Connecting again" {}
                 @if let Some(user) = page.user { (header(page, user)) }
-                main #content tabindex="-1" { (body) }
+                main #content tabindex="-1" class=[page.user.is_none().then_some("alone")] {
+                    @if page.user.is_none() { p.brand { (mark()) "Updraft" } }
+                    (body)
+                }
                 footer.foot {
                     span { (page.instance) " " (page.version) }
                     span.push.wide-only { kbd { "?" } " shortcuts" }
@@ -156,7 +159,7 @@ fn header(page: &Page<'_>, user: &str) -> Markup {
     html! {
         header.top {
             a.brand href="/" {
-                svg.mark viewBox="0 0 16 16" aria-hidden="true" { path d="M8 1l6.5 13L8 10.6 1.5 14z"; }
+                (mark())
                 "Updraft"
             }
             (navigation(page.here))
@@ -165,6 +168,10 @@ fn header(page: &Page<'_>, user: &str) -> Markup {
             div.side { (theme_switch()) (mine(user, page.csrf)) }
         }
     }
+}
+
+fn mark() -> Markup {
+    html! { svg.mark viewBox="0 0 16 16" aria-hidden="true" { path d="M8 1l6.5 13L8 10.6 1.5 14z"; } }
 }
 
 fn way(here: Here, (place, word, address, key): Way) -> Markup {
