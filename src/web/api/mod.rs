@@ -55,7 +55,6 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let groups: [(&'static str, Vec<Operation>); 24] = [
         ("DAG", dags::operations()),
         ("Task", tasks::operations()),
-        // What stands below a task instance comes before the task instance: one of its parts may look like an index.
         ("Task Instance", logs::operations()),
         ("Task Instance", extra_links::operations()),
         ("XCom", xcoms::operations()),
@@ -105,7 +104,11 @@ pub fn routes() -> Vec<Route> {
             task_change::mark_the_old_way,
         ),
     ];
-    for (operation, (path, old_path)) in OPERATIONS.iter().zip(PATHS.iter()) {
+    let mut rows: Vec<_> = OPERATIONS.iter().zip(PATHS.iter()).collect();
+    // The first path that fits is taken. A brace comes after every letter: so what is spelt out comes before what may
+    // be anything.
+    rows.sort_by_key(|(operation, _)| operation.path);
+    for (operation, (path, old_path)) in rows {
         routes.push(operation.route(path));
         routes.extend(old_path.as_deref().map(|path| operation.route(path)));
     }

@@ -181,6 +181,8 @@ instances.post_clear_task_instances("etl", m.ClearTaskInstancesBody(
 until("it ran again", lambda: instances.get_task_instance("etl", "one", "load").try_number == 2
       and runs.get_dag_run("etl", "one").state == "success")
 assert [t.try_number for t in instances.get_task_instance_tries("etl", "one", "load").task_instances] == [1, 2]
+noted = runs.patch_dag_run("etl", "one", m.DAGRunPatchBody(note="seen"), update_mask=["note"])
+assert (noted.note, noted.state) == ("seen", "success") and runs.get_dag_run("etl", "one").note == "seen"
 assert runs.patch_dag_run("etl", "more1", m.DAGRunPatchBody(state="failed")).state == "failed"
 # By hand: the client cannot read what a dry run answers, Airflow's own neither (every task instance fits two of its models).
 status, answer = call("/api/v2/dags/etl/dagRuns/more0/clear", {}, bearer)
