@@ -107,6 +107,8 @@ pub struct Page<'a> {
     pub here: Here,
     /// Who is signed in; `None` on the page where one does.
     pub user: Option<&'a str>,
+    /// Pages that they may not see: no way leads there.
+    pub closed: &'a [Here],
     pub csrf: &'a str,
     pub theme: Theme,
     pub numbers: Numbers,
@@ -162,7 +164,7 @@ fn header(page: &Page<'_>, user: &str) -> Markup {
                 (mark())
                 "Updraft"
             }
-            (navigation(page.here))
+            (navigation(page.here, page.closed))
             (search())
             (numbers(&page.numbers))
             div.side { (theme_switch()) (mine(user, page.csrf)) }
@@ -179,14 +181,14 @@ fn way(here: Here, (place, word, address, key): Way) -> Markup {
     html! { a href=(address) aria-current=[current] data-key={ "g " (key) } { (word) } }
 }
 
-fn navigation(here: Here) -> Markup {
+fn navigation(here: Here, closed: &[Here]) -> Markup {
     let within = ADMIN.iter().any(|(place, ..)| *place == here);
     html! {
         nav.nav aria-label="Pages" {
             @for next in MAIN { (way(here, next)) }
             details.menu.here[within] {
                 summary { "Admin " (icon(Icon::Down)) }
-                div.sheet { @for next in ADMIN { (way(here, next)) } }
+                div.sheet { @for next in ADMIN.into_iter().filter(|(place, ..)| !closed.contains(place)) { (way(here, next)) } }
             }
         }
     }
@@ -310,6 +312,7 @@ mod tests {
             title: "Runs",
             here: Here::Runs,
             user: Some("ada"),
+            closed: &[Here::Users],
             csrf: "token",
             theme: Theme::Dark,
             numbers: Numbers { running: 1204, failed_today: 3, slots: Some(32), ..Numbers::default() },
@@ -335,6 +338,7 @@ mod tests {
     fn the_frame_says_where_one_is_and_shows_the_numbers() {
         let html = frame(&page(), &html! {}).into_string();
         assert!(html.contains(r#"<a href="/runs" aria-current="page" data-key="g r">Runs</a>"#), "{html}");
+        assert!(!html.contains(r#"href="/users""#) && html.contains(r#"href="/pools""#), "{html}");
         assert!(html.contains("1,204") && html.contains("/32"), "{html}");
         assert!(html.contains(r#"data-theme="dark""#));
     }
