@@ -148,7 +148,6 @@ pub static KEYS: &[Key] = &[
         .formerly(&[("scheduler", "parsing_processes"), ("scheduler", "max_threads")]),
     Key::new("dag_processor", "min_file_process_interval", Kind::Seconds)
         .since("Airflow 3.0.0")
-        .without_effect()
         .formerly(&[("scheduler", "min_file_process_interval")]),
     Key::new("dag_processor", "refresh_interval", Kind::Seconds)
         .since("Airflow 3.0.0")

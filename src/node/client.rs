@@ -23,6 +23,7 @@ use crate::web::audit::{Deed, Record};
 
 use super::dag_folder::DagFolder;
 use super::fernet_key::{self, NoKey};
+use super::file_values;
 use super::nudge::nudge;
 use super::run::shared_database;
 use super::scheduling_lock::{NotLocked, SchedulingLock};
@@ -172,7 +173,7 @@ impl Client {
                 Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
             }
         };
-        let mut folder = dag_folder(&self.settings, translate::interpreter(&self.settings))?;
+        let mut folder = dag_folder(&self.settings, translate::interpreter(&self.settings), &self.store)?;
         remember_all(&self.store, &mut folder, true).await?;
         let mut changes = folder.look().await;
         while folder.is_reading() {
@@ -224,9 +225,14 @@ pub(super) fn vault(settings: &config::Settings, environment: &Environment, stor
     Ok(Vault::new(store.clone(), Arc::new(cipher), Arc::new(Given::new(environment.variables()))))
 }
 
-/// The configured DAGs folder, read by this interpreter.
-pub fn dag_folder(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<DagFolder, ClientError> {
-    let options = translate::loader(settings, python).map_err(ClientError::Configuration)?;
+/// The configured DAGs folder, read by this interpreter; what its files ask for is asked of this store.
+pub fn dag_folder(
+    settings: &config::Settings,
+    python: Result<Interpreter, String>,
+    store: &Store,
+) -> Result<DagFolder, ClientError> {
+    let values = file_values::of(settings, store);
+    let options = translate::loader(settings, python, Some(values)).map_err(ClientError::Configuration)?;
     Ok(DagFolder::new(translate::folder(settings), options))
 }
 

@@ -21,11 +21,12 @@ use crate::web::settings::{ConfigRow, Era, Exposed};
 use crate::web::sign_in::{Holds, Proxy, SignIn};
 use crate::web::vault::WebVault;
 use crate::web::watch::{Sink, Tap, Watch};
-use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Scope, Server, Web, WebSettings};
+use crate::web::{Catalogue, ControlRefused, Controller, LogFolder, Parts, Renderer, Scope, Server, Web, WebSettings};
 
 use super::client::{self, Client, ClientError};
 use super::fernet_key;
 use super::onlooker::look_on;
+use super::render::{Wish, rendered};
 use super::run::{NodeError, base_url};
 
 /// The scheduler of this process; none while another process leads, or where there is none here.
@@ -63,6 +64,7 @@ pub(super) fn serve(
         logs: LogFolder::new(&settings.logging.base_log_folder),
         settings: web_settings(config),
         catalogue: Catalogue::default(),
+        renderer: renderer(settings, environment, store)?,
     });
     let address = address(settings, scope);
     crate::web::serve(&address, web, scope).map_err(|why| NodeError::Listen { address, why })
@@ -100,6 +102,23 @@ fn controller(settings: &config::Settings, store: &Store, here: Here) -> Control
             answered.map_err(|error| ControlRefused::NoAnswer(error.to_string()))
         })
     })
+}
+
+/// What the command line's `tasks render` prints.
+fn renderer(settings: &config::Settings, environment: &Environment, store: &Store) -> Result<Renderer, NodeError> {
+    let vault = Arc::new(client::vault(settings, environment, store).map_err(ClientError::Key)?);
+    let (settings, store) = (Arc::new(settings.clone()), store.clone());
+    Ok(Arc::new(move |dag, run, task, map_index| {
+        let (settings, store, vault) = (Arc::clone(&settings), store.clone(), Arc::clone(&vault));
+        Box::pin(async move {
+            let said = |error: &dyn std::fmt::Display| error.to_string();
+            let entry = store.dag(&dag).await.map_err(|error| said(&error))?;
+            let definition = entry.ok_or_else(|| format!("no DAG is named `{dag}`"))?.definition;
+            let run = store.run(&dag, &run).await.map_err(|error| said(&error))?;
+            let wish = Wish { task: &task, map_index, run, date: None };
+            rendered(&store, &vault, &settings, definition, wish).await.map_err(|error| said(&error))
+        })
+    }))
 }
 
 /// The changes that the scheduler of this process commits; while another one leads, what the database shows of them.

@@ -42,7 +42,7 @@ pub use error::Error;
 pub use logs::LogFolder;
 pub use route::{Needs, Route};
 pub use settings::WebSettings;
-pub use state::{ControlRefused, Controller, Parts, Web};
+pub use state::{ControlRefused, Controller, Parts, Renderer, Web};
 pub use watch::Watch;
 
 /// How many threads serve.

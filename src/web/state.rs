@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::domain::ids::{DagId, MapIndex, RunId, TaskId};
 use crate::protocol::control::{Control, Refused, Reply};
 use crate::store::Store;
 
@@ -26,6 +27,14 @@ use super::watch::Watch;
 /// Carries a user's wish to the scheduler, wherever that is, and brings the answer.
 pub type Controller =
     Arc<dyn Fn(Control, String) -> Pin<Box<dyn Future<Output = Result<Reply, ControlRefused>>>> + Send + Sync>;
+
+/// Renders the templates of a task instance as they would be now: each field with its text, secrets hidden, or a
+/// sentence that says why not.
+pub type Renderer = Arc<
+    dyn Fn(DagId, RunId, TaskId, MapIndex) -> Pin<Box<dyn Future<Output = Result<Vec<(String, String)>, String>>>>
+        + Send
+        + Sync,
+>;
 
 /// Why a wish was not done.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -55,6 +64,7 @@ pub struct Parts {
     pub record: Record,
     pub counters: Counters,
     pub catalogue: Catalogue,
+    pub renderer: Renderer,
 }
 
 impl Web {

@@ -5,10 +5,12 @@
 mod assets;
 mod attempts;
 mod backfills;
+mod calendar;
 mod dags;
 mod history;
 mod home;
 mod import_errors;
+mod instances;
 mod listing;
 mod lists;
 mod notifications;
@@ -18,14 +20,18 @@ mod running;
 mod runs;
 mod status;
 mod stirring;
+mod tallies;
 mod tasks;
+mod versions;
 mod workers;
 mod xcoms;
 
 pub use backfills::BackfillEntry;
+pub use calendar::RunTally;
 pub use dags::DagEntry;
 pub use home::RunBar;
 pub use import_errors::ImportError;
+pub use instances::{Instance, InstanceFilter};
 pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
 pub use lists::{
     NumberedError, PoolUse, RUN_IS_OPEN, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
@@ -37,6 +43,8 @@ pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
 pub use stirring::{Stirring, StirringDag, StirringRun, StirringTask};
+pub use tallies::TaskTally;
+pub use versions::ListedVersion;
 pub use workers::ListedWorker;
 
 use sea_orm::DbErr;

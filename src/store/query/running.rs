@@ -1,11 +1,9 @@
-//! What runs where, and what waits in which queue or pool. Only what is unfinished is looked at.
-
-use std::collections::HashMap;
+//! What runs where, and what waits in which queue. Only what is unfinished is looked at.
 
 use sea_orm::ConnectionTrait;
 use sea_orm::{DbErr, FromQueryResult, Statement};
 
-use crate::domain::ids::{DagId, MapIndex, PoolName, QueueName, RunId, TaskId, WorkerId};
+use crate::domain::ids::{DagId, MapIndex, QueueName, RunId, TaskId, WorkerId};
 use crate::domain::state::TaskState;
 use crate::domain::time::Time;
 use crate::store::convert::{Reading, Unreadable};
@@ -67,10 +65,6 @@ const QUEUES: &str = "SELECT t.queue, t.state, COUNT(*), MIN(t.queued_at) \
      FROM dag_run r JOIN task_instance t ON t.run = r.id \
      WHERE r.state IN ('queued', 'running') AND t.state IN ('scheduled', 'queued', 'running') GROUP BY t.queue, t.state";
 
-const POOLS: &str = "SELECT t.pool, t.state, SUM(t.pool_slots) FROM dag_run r JOIN task_instance t ON t.run = r.id \
-     WHERE r.state IN ('queued', 'running') \
-     AND t.state IN ('scheduled', 'queued', 'running', 'restarting', 'deferred') GROUP BY t.pool, t.state";
-
 impl Store {
     /// What workers have under way, the longest first.
     pub async fn owned_attempts(&self) -> Result<Vec<Owned>, StoreError> {
@@ -96,28 +90,5 @@ impl Store {
             Ok(QueueLoad { queue: reading.word(&queue)?, state, count: count.unsigned_abs(), oldest })
         };
         rows.into_iter().map(load).collect::<Result<_, _>>().map_err(|row| self.location.unreadable(row))
-    }
-
-    /// How many slots of each pool are taken or wanted, by state.
-    pub async fn pool_loads(&self) -> Result<HashMap<PoolName, Vec<(TaskState, u64)>>, StoreError> {
-        let backend = self.read.get_database_backend();
-        // A sum of whole numbers is a decimal on two of three databases.
-        let kind = if backend == sea_orm::DbBackend::MySql { "SIGNED" } else { "BIGINT" };
-        let sql = POOLS.replace("SUM(t.pool_slots)", &format!("CAST(SUM(t.pool_slots) AS {kind})"));
-        let read = async {
-            let rows = self.read.query_all_raw(Statement::from_string(backend, sql)).await?;
-            let row = |row: sea_orm::QueryResult| {
-                Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?))
-            };
-            rows.into_iter().map(row).collect::<Result<Vec<(String, String, i64)>, DbErr>>()
-        };
-        let mut loads: HashMap<PoolName, Vec<(TaskState, u64)>> = HashMap::new();
-        for (pool, state, slots) in read.await.map_err(|error| self.location.explain(&error))? {
-            let reading = Reading::new("task_instance", &pool);
-            let read = || Ok((reading.word::<PoolName>(&pool)?, reading.word::<TaskState>(&state)?));
-            let (pool, state) = read().map_err(|row| self.location.unreadable(row))?;
-            loads.entry(pool).or_default().push((state, slots.unsigned_abs()));
-        }
-        Ok(loads)
     }
 }

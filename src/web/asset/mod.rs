@@ -23,8 +23,14 @@ struct Asset {
 
 /// A new file is one line here.
 const FILES: &[(&str, &str, &[u8])] = &[
-    ("updraft.css", "text/css; charset=utf-8", include_bytes!("updraft.css")),
+    // One stylesheet, in two files for those who read it.
+    (
+        "updraft.css",
+        "text/css; charset=utf-8",
+        concat!(include_str!("updraft.css"), include_str!("dag.css")).as_bytes(),
+    ),
     ("updraft.js", "text/javascript; charset=utf-8", include_bytes!("updraft.js")),
+    ("dag.js", "text/javascript; charset=utf-8", include_bytes!("dag.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

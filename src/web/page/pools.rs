@@ -9,6 +9,7 @@ use crate::auth::{Action, Resource};
 use crate::domain::ids::PoolName;
 use crate::domain::state::TaskState;
 use crate::protocol::control::{Control, Pool};
+use crate::store::query::PoolUse;
 use crate::store::write::PoolRow;
 use crate::web::view::form::{self, Field, checkbox, field};
 use crate::web::view::frame::{Here, head};
@@ -29,9 +30,17 @@ pub fn routes() -> Vec<Route> {
 
 type Loads = HashMap<PoolName, Vec<(TaskState, u64)>>;
 
+fn by_pool(used: Vec<PoolUse>) -> Loads {
+    let mut loads = Loads::new();
+    for PoolUse { pool, state, slots } in used {
+        loads.entry(pool).or_default().push((state, slots));
+    }
+    loads
+}
+
 async fn pools(shell: Shell) -> Result<HttpResponse, Error> {
     let pools = shell.web.store.pools().await?;
-    let loads = shell.web.store.pool_loads().await?;
+    let loads = by_pool(shell.web.store.pool_use().await?);
     let may = shell.caller.may(Action::Edit, Resource::Pool);
     let edited = shell.address.get("edit").and_then(|name| pools.iter().find(|pool| pool.name.as_str() == name));
     let is_new = shell.address.get("new").is_some();
@@ -66,7 +75,7 @@ fn table(shell: &Shell, pools: &[PoolRow], loads: &Loads, may: bool) -> Markup {
 }
 
 fn row(shell: &Shell, pool: &PoolRow, load: &[(TaskState, u64)], may: bool) -> Markup {
-    let of = |state: TaskState| load.iter().find(|(one, _)| *one == state).map_or(0, |(_, slots)| *slots);
+    let of = |state: TaskState| load.iter().filter(|(one, _)| *one == state).map(|(_, slots)| slots).sum::<u64>();
     let (queued, running, deferred) =
         (of(TaskState::Queued), of(TaskState::Running) + of(TaskState::Restarting), of(TaskState::Deferred));
     let used = queued + running + if pool.include_deferred { deferred } else { 0 };

@@ -44,7 +44,8 @@ pub enum Icon {
 }
 
 impl Icon {
-    fn path(self) -> &'static str {
+    /// Inside another drawing, its outline alone.
+    pub fn path(self) -> &'static str {
         match self {
             Self::Play => "M4.5 2.8v10.4L13 8z",
             Self::Pause => "M5 3v10M11 3v10",
