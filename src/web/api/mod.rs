@@ -1,4 +1,4 @@
-//! Airflow's REST API: one file per group of resources, each a table of [operations](operation::Operation) from which
+//! Airflow's REST API: one file per group of resources, each a table of `Operation`s from which
 //! both the routes and the OpenAPI document are made.
 //!
 //! ```text
