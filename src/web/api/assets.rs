@@ -178,10 +178,10 @@ pub fn operations() -> Vec<Operation> {
                 Param::new("name_prefix_pattern", Kind::Text, "The name begins like this."),
             ])
             .answers::<Aliases>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get("/assets/aliases/{asset_alias_id}", "get_asset_alias", "Get Asset Alias", read, alias)
             .answers::<Alias>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get("/assets/events", "get_asset_events", "Get Asset Events", read, events)
             .lists(&EVENTS)
             .params([Param::new("asset_id", Kind::Integer, "Only events of this asset.")])
@@ -196,7 +196,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<MaterializeBody>()
         .answers::<DagRun>()
-        .is_new(),
+        .new_in_v2(),
         Operation::get(
             "/assets/{asset_id}/queuedEvents",
             "get_asset_queued_events",
@@ -206,8 +206,8 @@ pub fn operations() -> Vec<Operation> {
         )
         .params([before()])
         .answers::<QueuedEvents>()
-        .is_new(),
-        Operation::get("/assets/{asset_id}", "get_asset", "Get Asset", read, get).answers::<Shown>().is_new(),
+        .new_in_v2(),
+        Operation::get("/assets/{asset_id}", "get_asset", "Get Asset", read, get).answers::<Shown>().new_in_v2(),
         Operation::get(
             "/dags/{dag_id}/assets/queuedEvents",
             "get_dag_asset_queued_events",
@@ -227,7 +227,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .params([before()])
         .answers::<Queued>()
-        .is_new(),
+        .new_in_v2(),
         Operation::get(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/upstreamAssetEvents",
             "get_upstream_asset_events",

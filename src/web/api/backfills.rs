@@ -98,11 +98,11 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/backfills", "list_backfills", "List Backfills", may(Action::Read), list)
             .lists(&LISTS)
             .answers::<Backfills>()
-            .is_new(),
+            .new_in_v2(),
         Operation::post("/backfills", "create_backfill", "Create Backfill", may(Action::Create), create)
             .takes::<Body>()
             .answers::<Backfill>()
-            .is_new(),
+            .new_in_v2(),
         Operation::post(
             "/backfills/dry_run",
             "create_backfill_dry_run",
@@ -112,15 +112,15 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<Body>()
         .answers::<Plan>()
-        .is_new(),
+        .new_in_v2(),
         Operation::get("/backfills/{backfill_id}", "get_backfill", "Get Backfill", may(Action::Read), get)
             .answers::<Backfill>()
-            .is_new(),
+            .new_in_v2(),
         Operation::put("/backfills/{backfill_id}/pause", "pause_backfill", "Pause Backfill", edit, async |asked| {
             pause(asked, true).await
         })
         .answers::<Backfill>()
-        .is_new(),
+        .new_in_v2(),
         Operation::put(
             "/backfills/{backfill_id}/unpause",
             "unpause_backfill",
@@ -129,10 +129,10 @@ pub fn operations() -> Vec<Operation> {
             async |asked| pause(asked, false).await,
         )
         .answers::<Backfill>()
-        .is_new(),
+        .new_in_v2(),
         Operation::put("/backfills/{backfill_id}/cancel", "cancel_backfill", "Cancel Backfill", edit, cancel)
             .answers::<Backfill>()
-            .is_new(),
+            .new_in_v2(),
     ]
 }
 

@@ -86,10 +86,10 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/dags/{dag_id}/dagVersions", "get_dag_versions", "Get Dag Versions", needs, list)
             .lists(&LISTS)
             .answers::<DagVersions>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get("/dags/{dag_id}/dagVersions/{version_number}", "get_dag_version", "Get Dag Version", needs, get)
             .answers::<DagVersion>()
-            .is_new(),
+            .new_in_v2(),
     ]
 }
 

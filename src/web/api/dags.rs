@@ -172,7 +172,7 @@ pub fn operations() -> Vec<Operation> {
                 Param::new("tag_name_pattern", Kind::Text, "Stands somewhere in it."),
             ])
             .answers::<Tags>()
-            .is_new(),
+            .new_in_v2(),
     ]
 }
 

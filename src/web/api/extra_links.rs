@@ -50,7 +50,7 @@ pub fn operations() -> Vec<Operation> {
             Param::new("offset", Kind::Integer, "Leaves out so many."),
         ])
         .answers::<Questions>()
-        .is_new(),
+        .new_in_v2(),
         Operation::get(
             format!("{at}/{{map_index}}/hitlDetails").leak(),
             "get_hitl_detail",
@@ -58,7 +58,7 @@ pub fn operations() -> Vec<Operation> {
             read,
             question,
         )
-        .is_new(),
+        .new_in_v2(),
     ]
 }
 

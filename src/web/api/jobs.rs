@@ -49,7 +49,7 @@ pub fn operations() -> Vec<Operation> {
                 Param::new("executor_class", Kind::Text, "Only with this executor."),
             ])
             .answers::<Jobs>()
-            .is_new(),
+            .new_in_v2(),
     ]
 }
 

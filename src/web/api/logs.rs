@@ -68,7 +68,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .params([index()])
         .answers::<ExternalUrl>()
-        .is_new(),
+        .new_in_v2(),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Airflow's REST API: one file per group of resources, each a table of [operations](operation::Operation) from which
+//! Airflow's REST API: one file per group of resources, each a table of `Operation`s from which
 //! both the routes and the OpenAPI document are made.
 //!
 //! ```text
@@ -44,9 +44,12 @@ mod xcoms;
 
 use std::sync::LazyLock;
 
-use actix_web::{HttpResponse, Responder};
+use actix_web::HttpResponse;
 
+use super::error::Error;
+use super::page::shell::Shell;
 use super::route::{Needs, Route};
+use super::view::frame::Here;
 use asked::Asked;
 use operation::Operation;
 
@@ -119,9 +122,10 @@ async fn document_for_programs(asked: Asked) -> HttpResponse {
     HttpResponse::Ok().json(openapi::document(asked.web.settings.version, &OPERATIONS))
 }
 
-async fn document_for_people(asked: Asked) -> impl Responder {
-    let document = openapi::document(asked.web.settings.version, &OPERATIONS);
-    document::page(&serde_json::to_value(&document).unwrap_or_default())
+async fn document_for_people(shell: Shell) -> Result<HttpResponse, Error> {
+    let document = openapi::document(shell.web.settings.version, &OPERATIONS);
+    let body = document::body(&serde_json::to_value(&document).unwrap_or_default());
+    shell.page("REST API", Here::Elsewhere, &body).await
 }
 
 #[cfg(test)]
@@ -151,7 +155,7 @@ mod tests {
             let name = part.split('"').next().unwrap_or_default();
             assert!(schemas.contains_key(name), "{name} is described");
         }
-        let page = document::page(&document).into_string();
+        let page = document::body(&document).into_string();
         assert!(page.contains("trigger_dag_run") && !page.contains("<script"));
     }
 }

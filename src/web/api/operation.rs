@@ -197,7 +197,7 @@ impl Operation {
 
     /// Airflow 2 had no such thing.
     #[must_use]
-    pub fn is_new(self) -> Self {
+    pub fn new_in_v2(self) -> Self {
         Self { old_path: None, ..self }
     }
 

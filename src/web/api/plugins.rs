@@ -47,7 +47,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/plugins", "get_plugins", "Get Plugins", read, plugins).params(paged()).answers::<Plugins>(),
         Operation::get("/plugins/importErrors", "import_errors", "Plugin Import Errors", read, errors)
             .answers::<PluginErrors>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get(
             "/providers",
             "get_providers",

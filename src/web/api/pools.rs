@@ -92,7 +92,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::patch("/pools", "bulk_pools", "Bulk Pools", may(Action::Edit), change_many)
             .takes::<Bulk>()
             .answers::<bulk::Done>()
-            .is_new(),
+            .new_in_v2(),
         Operation::get(at, "get_pool", "Get Pool", may(Action::Read), get).answers::<Shown>(),
         Operation::patch(at, "patch_pool", "Patch Pool", may(Action::Edit), patch)
             .params([Param::new("update_mask", Kind::Text, "The fields of the body that are meant.").repeated()])

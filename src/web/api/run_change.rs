@@ -102,11 +102,11 @@ pub fn operations() -> Vec<Operation> {
             .takes::<ClearBody>(),
         Operation::post("/dags/{dag_id}/clearDagRuns", "clear_dag_runs", "Clear Dag Runs", edit, clear_many)
             .takes::<ClearManyBody>()
-            .is_new(),
+            .new_in_v2(),
         Operation::patch("/dags/{dag_id}/dagRuns", "bulk_dag_runs", "Bulk Dag Runs", edit, change_many)
             .takes::<Bulk>()
             .answers::<bulk::Done>()
-            .is_new(),
+            .new_in_v2(),
     ]
 }
 

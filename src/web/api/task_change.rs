@@ -174,7 +174,7 @@ pub fn operations() -> Vec<Operation> {
         .params([index(), mask()])
         .takes::<Patch>()
         .answers::<TaskInstances>()
-        .is_new(),
+        .new_in_v2(),
         Operation::patch(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/dry_run",
             "patch_task_instance_dry_run_by_map_index",
@@ -185,7 +185,7 @@ pub fn operations() -> Vec<Operation> {
         .params([mask()])
         .takes::<Patch>()
         .answers::<TaskInstances>()
-        .is_new(),
+        .new_in_v2(),
         Operation::patch(
             INDEXED,
             "patch_task_instance_by_map_index",
@@ -212,7 +212,7 @@ pub fn operations() -> Vec<Operation> {
         .params([mask()])
         .takes::<Patch>()
         .answers::<TaskInstances>()
-        .is_new(),
+        .new_in_v2(),
         Operation::patch(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/taskGroupInstances/{group_id}/dry_run",
             "patch_task_group_instances_dry_run",
@@ -222,7 +222,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<Patch>()
         .answers::<TaskInstances>()
-        .is_new(),
+        .new_in_v2(),
         Operation::patch(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances",
             "bulk_task_instances",
@@ -232,7 +232,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<Bulk>()
         .answers::<bulk::Done>()
-        .is_new(),
+        .new_in_v2(),
     ]
 }
 

@@ -20,7 +20,7 @@ use crate::web::Error;
 use super::asked::Asked;
 use super::dag_versions::{DagVersion, Known};
 use super::find::{self, ALL};
-use super::lists::{Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
+use super::lists::{Cursors, Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
 use super::moment::seconds_between;
 use super::operation::{Answer, Operation, good, may};
 
@@ -217,7 +217,7 @@ pub fn operations() -> Vec<Operation> {
             list,
         )
         .lists(&LISTS)
-        .params([group()])
+        .params([group(), Cursors::param()])
         .answers::<TaskInstances>(),
         Operation::get(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped",
@@ -418,9 +418,13 @@ fn narrowed(listing: Listing) -> Listing {
     if is_narrow { listing.and(RUN_IS_OPEN, Test::Holds) } else { listing }
 }
 
-async fn answer_page(asked: &Asked, listing: Listing) -> Answer {
-    let page = asked.web.store.list_tasks(&narrowed(listing)).await?;
-    good(collection(shown(asked, page.rows).await?, page.total))
+async fn answer_page(asked: &Asked, mut listing: Listing) -> Answer {
+    let by_cursor = Cursors::read(asked, &mut listing)?;
+    let listing = narrowed(listing);
+    let page = asked.web.store.list_tasks(&listing).await?;
+    let cursors = Cursors::around(by_cursor, &listing, page.rows.len());
+    let collection = collection(shown(asked, page.rows).await?, page.total);
+    good(TaskInstances { next_cursor: cursors.next, previous_cursor: cursors.previous, ..collection })
 }
 
 async fn batch(asked: Asked) -> Answer {

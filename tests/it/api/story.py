@@ -118,6 +118,11 @@ page = runs.get_dag_runs("etl", limit=2, order_by=["-run_after"])
 assert page.total_entries == 5 and [r.dag_run_id for r in page.dag_runs] == ["fails", "more2"]
 assert runs.get_dag_runs("etl", run_id_pattern="MORE").total_entries == 3
 assert runs.get_dag_runs("etl", logical_date_gte=datetime(2026, 1, 1, tzinfo=timezone.utc)).total_entries == 1
+seen, cursor = [], ""
+while cursor is not None:
+    page = runs.get_dag_runs("etl", limit=2, cursor=cursor)
+    seen, cursor = seen + [r.dag_run_id for r in page.dag_runs], page.next_cursor
+assert seen == ["one", "more0", "more1", "more2", "fails"], seen
 batch = runs.get_list_dag_runs_batch("~", m.DAGRunsBatchBody(dag_ids=["etl"], states=["success"], page_limit=1))
 assert batch.total_entries == 4 and len(batch.dag_runs) == 1
 refused(404, runs.get_dag_run, "etl", "nobody")
@@ -299,5 +304,5 @@ status, answer = call("/api/v1/dags/nobody", headers=basic)
 assert status == 404 and set(json.loads(answer)) == {"detail", "status", "title", "type"}, answer
 assert call("/api/v1/dags/etl/updateTaskInstancesState", {
     "task_id": "load", "dag_run_id": "one", "new_state": "success", "dry_run": False}, basic)[0] == 200
-assert call("/docs", headers=bearer)[1].count("<script") == 0
+assert 'id="trigger_dag_run"' in call("/docs", headers=bearer)[1]
 print("the client is served")

@@ -2,3 +2,4 @@
 
 mod home;
 mod lists;
+mod sign_in;
