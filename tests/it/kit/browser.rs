@@ -168,11 +168,6 @@ impl Browser {
         done.unwrap_or_else(|why| panic!("{script}: {why}"))
     }
 
-    /// A picture of the window, as PNG.
-    pub fn picture(&self) -> Vec<u8> {
-        self.runtime.block_on(self.client().screenshot()).expect("a picture")
-    }
-
     /// What the pages so far said in the console: errors of scripts, what the policy stopped, what was not found.
     pub fn console(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.console_file()).unwrap_or_default();
