@@ -29,7 +29,8 @@ pub(super) async fn ready(config: &config::Config, store: &Store, nobody: Nobody
     }
     let has_accounts = !store.accounts().await?.is_empty();
     let configured = web::configured(config)?;
-    if !(configured.users().is_empty() || configured.are_default() && has_accounts) {
+    let they_hold = !configured.are_default() || !has_accounts;
+    if they_hold && !configured.users().is_empty() {
         let file = configured.file().display().to_string();
         let unusable = |why| NodeError::System { what: "cannot keep the passwords of simple_auth_manager_users", why };
         let made = configured.complete().map_err(unusable)?;

@@ -324,7 +324,7 @@ mod tests {
                 let mut said = said.lock().await;
                 sink.opened();
                 while said.recv().await.is_some() {
-                    let dag = DagId::new(&format!("d{}", number.fetch_add(1, Ordering::Relaxed))).expect("a DAG id");
+                    let dag = DagId::new(format!("d{}", number.fetch_add(1, Ordering::Relaxed))).expect("a DAG id");
                     sink.change(chrono::Utc::now(), Change::Dag { dag });
                 }
             })
