@@ -306,7 +306,7 @@ impl Rows<'_> {
         let (label, paused) =
             if dag.row.is_paused { (format!("Unpause {id}"), "false") } else { (format!("Pause {id}"), "true") };
         let fields = [("chosen", id), ("paused", paused), ("back", &self.shell.address.url())];
-        form::action("/dags/pause", self.shell.caller.csrf(), &fields, &form::switch(&label, !dag.row.is_paused))
+        form::action("/pause", self.shell.caller.csrf(), &fields, &form::switch(&label, !dag.row.is_paused))
     }
 
     fn trigger(&self, dag: &Listed, link: &str) -> Markup {
@@ -330,14 +330,14 @@ impl Rows<'_> {
             return html! {};
         }
         html! {
-            form.bulk #bulk method="post" action="/dags/pause" data-bulk {
+            form.bulk #bulk method="post" action="/pause" data-bulk {
                 (form::csrf(self.shell.caller.csrf()))
                 input type="hidden" name="back" value=(self.shell.address.url());
                 span data-count { "Chosen DAGs:" }
                 button.button type="submit" name="paused" value="true" { (icon(Icon::Pause)) "Pause" }
                 button.button type="submit" name="paused" value="false" { (icon(Icon::Play)) "Unpause" }
                 @if self.may(Action::Create, Resource::DagRun) {
-                    button.button type="submit" formaction="/dags/trigger" { (icon(Icon::Trigger)) "Trigger" }
+                    button.button type="submit" formaction="/trigger" { (icon(Icon::Trigger)) "Trigger" }
                 }
             }
         }

@@ -19,7 +19,7 @@ use super::shell::{Fields, Sent, Shell};
 const FEW_RUNS: u64 = 1;
 
 pub fn routes() -> Vec<Route> {
-    vec![Route::post("/dags/pause", Needs::May(Action::Edit, Resource::Dag), pause)]
+    vec![Route::post("/pause", Needs::May(Action::Edit, Resource::Dag), pause)]
 }
 
 async fn pause(shell: Shell, sent: Sent) -> Result<HttpResponse, Error> {
@@ -77,7 +77,7 @@ async fn ask(
     let body = html! {
         (head(&title, None, &html! {}))
         ul { @for sentence in sentences.iter().take(50) { li { (sentence) } } }
-        div.row { (form::action("/dags/pause", shell.caller.csrf(), &fields, &button)) a.button href=(back) { "Leave it paused" } }
+        div.row { (form::action("/pause", shell.caller.csrf(), &fields, &button)) a.button href=(back) { "Leave it paused" } }
     };
     shell.page(&title, Here::Dags, &body).await
 }

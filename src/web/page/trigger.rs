@@ -26,7 +26,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::get("/dags/{dag_id}/trigger", may, show),
         Route::post("/dags/{dag_id}/trigger", may, one),
-        Route::post("/dags/trigger", may, many),
+        Route::post("/trigger", may, many),
     ]
 }
 

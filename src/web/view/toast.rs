@@ -69,7 +69,7 @@ fn undo_form(undo: &Undo, token: &str) -> Markup {
             let paused = if *paused { "true" } else { "false" };
             let fields: Vec<(&str, &str)> =
                 dags.iter().map(|dag| ("chosen", dag.as_str())).chain([("paused", paused)]).collect();
-            form::action("/dags/pause", token, &fields, &html! { button.button type="submit" { "Undo" } })
+            form::action("/pause", token, &fields, &html! { button.button type="submit" { "Undo" } })
         }
     }
 }
@@ -82,6 +82,6 @@ mod tests {
     fn a_toast_brings_the_way_back() {
         let toast = Toast::good("Paused etl").undo(Undo::Pause { dags: vec!["etl".to_owned()], paused: false });
         let html = toasts(&[toast], "token").into_string();
-        assert!(html.contains(r#"action="/dags/pause""#) && html.contains(r#"name="paused" value="false""#), "{html}");
+        assert!(html.contains(r#"action="/pause""#) && html.contains(r#"name="paused" value="false""#), "{html}");
     }
 }

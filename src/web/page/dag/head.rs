@@ -58,7 +58,7 @@ fn links(look: &Look) -> Vec<(Tab, String)> {
 fn switch(caller: &Caller, look: &Look) -> Markup {
     let (paused, label) = if look.row.is_paused { ("false", "Switch the DAG on") } else { ("true", "Pause the DAG") };
     form::action(
-        "/dags/pause",
+        "/pause",
         caller.csrf(),
         &[("chosen", look.id().as_str()), ("paused", paused), ("back", &look.address.url())],
         &form::switch(label, !look.row.is_paused),
