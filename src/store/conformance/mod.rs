@@ -14,6 +14,7 @@ mod leaders;
 mod load;
 mod mysql;
 mod notifications;
+mod pictures;
 mod queries;
 mod rows;
 mod vault;

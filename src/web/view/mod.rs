@@ -7,7 +7,7 @@ pub mod bars;
 pub mod calendar;
 pub mod code;
 #[cfg(test)]
-mod examples;
+pub(super) mod examples;
 pub mod form;
 pub mod frame;
 pub mod gantt;

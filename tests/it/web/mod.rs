@@ -1,4 +1,5 @@
 //! The pages, as people use them: a real node, a real browser, a real click.
 
+mod dag;
 mod home;
 mod lists;
