@@ -10,7 +10,7 @@
 //!         └─────┬─────┘◄──────────────────────────────────────│  one attempt each  │
 //!         group commit            FromWorker                   └────────────────────┘
 //!               ▼
-//!         Store (SQLite, Postgres, MySQL) ──► CLI, health
+//!         Store (SQLite, Postgres, MySQL) ──► CLI, pages, REST API
 //! ```
 //!
 //! # The way of one task
@@ -21,6 +21,9 @@
 //! back and releases, in the same step, whatever waited for it. What needs neither
 //! Bash nor Python is done by this very program as such a process ([`operator`]).
 //!
+//! People and programs see it through [`web`], after [`auth`] knows who they are: it
+//! reads the store and sends control.
+//!
 //! # What holds everywhere
 //! - Nothing is said before its commit, and every commit checks the leader's epoch.
 //! - A process starts only for a claim that a committed row names.
@@ -30,7 +33,8 @@
 //! # What is absent, on purpose
 //! No polling loop, no timer that looks whether something happened, no thread that
 //! owns state outside an actor, no `unsafe`. Who may name whom is a test
-//! (`tests/it/architecture.rs`).
+//! (`tests/it/architecture.rs`). (A web server without a scheduler in its process
+//! looks at the database for changes, but only while somebody watches.)
 
 #![forbid(unsafe_code)]
 

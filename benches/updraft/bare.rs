@@ -70,3 +70,31 @@ pub fn bash_rate(tasks: usize, at_once: usize) -> f64 {
     });
     count(tasks) / begun.elapsed().as_secs_f64()
 }
+
+/// Forks itself so many times, so many at once; each fork computes the expression.
+const FORKS: &str = "
+import os, sys, time, json, logging, inspect
+names = {}
+exec(sys.argv[1], names)
+work, times, at_once = compile(sys.argv[2], 'work', 'eval'), int(sys.argv[3]), int(sys.argv[4])
+begun, running = time.perf_counter(), 0
+for _ in range(times):
+    if running == at_once:
+        os.wait()
+        running -= 1
+    if not os.fork():
+        eval(work, names)
+        os._exit(0)
+    running += 1
+while running:
+    os.wait()
+    running -= 1
+print(time.perf_counter() - begun)
+";
+
+/// Seconds that a warm Python needs to fork itself so many times and to compute the expression in each fork.
+pub fn python_forks(before: &str, expression: &str, times: usize, at_once: usize) -> Result<f64> {
+    let arguments = ["-c", FORKS, before, expression, &times.to_string(), &at_once.to_string()];
+    let output = Command::new("python3").args(arguments).stderr(Stdio::inherit()).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}

@@ -66,8 +66,18 @@ impl Throttle {
         }
     }
 
+    /// An attempt that was counted as a failure before its outcome was known was none.
     pub fn succeeded(&mut self, user: &str, address: &str) {
-        self.0.remove(&Key::Pair(user.to_owned(), address.to_owned()));
+        for (key, _) in keys(user, address) {
+            let Some(failures) = self.0.get_mut(&key) else { continue };
+            failures.count = match key {
+                Key::Pair(..) => 0,
+                Key::Address(_) | Key::User(_) => failures.count.saturating_sub(1),
+            };
+            if failures.count == 0 {
+                self.0.remove(&key);
+            }
+        }
     }
 }
 
@@ -118,6 +128,17 @@ mod tests {
         let mut throttle = after(9, "ann", "a");
         throttle.failed("ann", "a", at(4_000));
         assert_eq!(throttle.wait("ann", "a", at(4_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_is_right_is_never_slowed_down_however_often() {
+        let mut throttle = Throttle::default();
+        for _ in 0..1_000 {
+            assert_eq!(throttle.wait("bot", "a", at(0)), Duration::ZERO);
+            throttle.failed("bot", "a", at(0));
+            throttle.succeeded("bot", "a");
+        }
+        assert!(throttle.0.is_empty());
     }
 
     #[test]

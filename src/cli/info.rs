@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Settings};
+use crate::dagfile::python::{Runner, SdkVersion};
+use crate::node::translate;
 
 use super::arguments::Output;
 use super::error::CliError;
@@ -110,9 +112,21 @@ fn tools(config: &Config, environment: &Environment) -> Block {
     let interpreter = &config.settings().python.interpreter;
     let lines = vec![
         ("python", tool(environment, interpreter, "needed for Python DAG files and tasks")),
+        ("python_runner", runner(config.settings())),
         ("bash", tool(environment, "bash", "needed for Bash tasks")),
     ];
     Block { title: "Tools info", lines }
+}
+
+/// Who reads Python DAG files and runs their tasks.
+fn runner(settings: &Settings) -> String {
+    match translate::runner(settings) {
+        Ok(Runner::Sdk(SdkVersion { task_sdk, core })) => {
+            format!("Airflow's Task SDK {task_sdk} (apache-airflow-core {core})")
+        }
+        Ok(Runner::Builtin) => "the one that Updraft brings along".to_owned(),
+        Err(why) => why,
+    }
 }
 
 fn paths(environment: &Environment) -> Block {

@@ -73,7 +73,8 @@ pub fn load(environment: &Environment, flags: &[Flag]) -> Result<Loaded, ConfigE
     if !errors.is_empty() {
         return Err(ConfigError::new(errors));
     }
-    let settings = settings(typed, &entries, &home)?;
+    let mut settings = settings(typed, &entries, &home)?;
+    settings.search_path = environment.get("PATH").unwrap_or_default().to_owned();
     errors.extend(time_problems(&settings, &entries));
     if !errors.is_empty() {
         return Err(ConfigError::new(errors));

@@ -20,6 +20,9 @@ use crate::domain::executor::ExecutorKind;
 pub struct Settings {
     /// The home folder, absolute.
     pub home: PathBuf,
+    /// PATH, for programs that are named without a folder.
+    #[serde(default)]
+    pub search_path: String,
     pub core: Core,
     pub database: Database,
     pub scheduler: Scheduler,
@@ -162,6 +165,8 @@ pub struct DagProcessor {
     /// 0: no limit.
     pub memory_limit_mb: u32,
     pub parsing_processes: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub min_file_process_interval: Duration,
 }
 
 /// `[python]`

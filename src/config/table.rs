@@ -148,7 +148,6 @@ pub static KEYS: &[Key] = &[
         .formerly(&[("scheduler", "parsing_processes"), ("scheduler", "max_threads")]),
     Key::new("dag_processor", "min_file_process_interval", Kind::Seconds)
         .since("Airflow 3.0.0")
-        .without_effect()
         .formerly(&[("scheduler", "min_file_process_interval")]),
     Key::new("dag_processor", "refresh_interval", Kind::Seconds)
         .since("Airflow 3.0.0")
@@ -260,7 +259,7 @@ pub static KEYS: &[Key] = &[
     Key::new("api", "base_url", Kind::Text).since("Airflow 3.0.0").formerly(&[("webserver", "base_url")]),
     Key::new("api", "secret_key", Kind::Text)
         .since("Airflow 3.0.0")
-        .later()
+        .without_effect()
         .sensitive()
         .formerly(&[("webserver", "secret_key")]),
     Key::new("api", "instance_name", Kind::Text).since("Airflow 3.0.0").formerly(&[("webserver", "instance_name")]),
@@ -284,7 +283,10 @@ pub static KEYS: &[Key] = &[
         .formerly(&[("webserver", "web_server_ssl_key")]),
     Key::new("api", "maximum_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12"),
     Key::new("api", "fallback_page_limit", Kind::AtLeastOne).since("Airflow 1.10.12"),
-    Key::new("api", "auth_backends", Kind::List).since("Airflow 2.3.0").later().formerly(&[("api", "auth_backend")]),
+    Key::new("api", "auth_backends", Kind::List)
+        .since("Airflow 2.3.0")
+        .without_effect()
+        .formerly(&[("api", "auth_backend")]),
     Key::new("api", "workers", Kind::Count)
         .since("Airflow 3.0.0")
         .without_effect()
@@ -297,7 +299,7 @@ pub static KEYS: &[Key] = &[
     Key::new("api_auth", "jwt_secret", Kind::Text).since("Airflow 3.0.0").sensitive(),
     Key::new("api_auth", "jwt_expiration_time", Kind::Seconds).since("Airflow 3.0.0"),
     Key::new("api_auth", "jwt_cli_expiration_time", Kind::Seconds).since("Airflow 3.0.0"),
-    Key::new("api_auth", "jwt_algorithm", Kind::Text).since("Airflow 3.0.0").later(),
+    Key::new("api_auth", "jwt_algorithm", Kind::Text).since("Airflow 3.0.0").without_effect(),
     Key::new("api_auth", "jwt_audience", Kind::Text).since("Airflow 3.0.0"),
     Key::new("api_auth", "jwt_leeway", Kind::Seconds).since("Airflow 3.0.0"),
     // [triggerer]

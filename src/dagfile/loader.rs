@@ -17,6 +17,7 @@ use super::hash::ContentHash;
 use super::lower::{Defaults, Lowered, lower};
 use super::python::{self, Interpreter, Parsed};
 use super::spec::DagSpec;
+use super::values::{Asked, Values};
 use super::yaml;
 use crate::domain::dag::DagDefinition;
 use crate::domain::ids::DagId;
@@ -35,6 +36,8 @@ pub struct FileResult {
     pub problems: Vec<Problem>,
     /// Files beside it that it imported: when one of them changes, so does it.
     pub imports: Vec<PathBuf>,
+    /// Variables and connections that it asked for while it was loaded: when one of them changes, so does it.
+    pub asked: Vec<Asked>,
     /// Reading, parsing and lowering, without the wait for a turn.
     pub took: Duration,
 }
@@ -49,12 +52,14 @@ pub struct LoaderOptions {
     pub parsing_processes: usize,
     /// Who reads Python files, or why nobody can.
     pub python: Result<Interpreter, String>,
+    /// Who answers for variables and connections that a Python file asks for; without it only its environment does.
+    pub values: Option<Values>,
 }
 
 /// Reads files and knows which of them owns which DAG.
 pub struct Loader {
     options: Arc<LoaderOptions>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     owners: Owners,
     reading: JoinSet<FileResult>,
     /// Read, and not handed on yet.
@@ -67,7 +72,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Loader {
     pub fn new(options: LoaderOptions) -> Self {
-        let turns = Arc::new(Semaphore::new(options.parsing_processes.max(1)));
+        let turns = Arc::new(Turns::new(options.parsing_processes.max(1)));
         Self {
             options: Arc::new(options),
             turns,
@@ -178,33 +183,66 @@ impl Loader {
     }
 }
 
-/// Only Python files take turns: each is a process.
-async fn load_one(file: SourceFile, options: Arc<LoaderOptions>, turns: Arc<Semaphore>) -> FileResult {
-    let start = Instant::now();
+/// Places for Python files: each is a process. A file that is slow gives its turn to the next one, as long as there
+/// is a place among the slow ones, so that a few hanging files hold nobody up.
+struct Turns {
+    quick: Semaphore,
+    slow: Semaphore,
+}
+
+impl Turns {
+    fn new(processes: usize) -> Self {
+        Self { quick: Semaphore::new(processes), slow: Semaphore::new((2 * processes).max(4)) }
+    }
+
+    /// Does the work when it has its turn.
+    async fn take<T>(&self, work: impl Future<Output = T>) -> T {
+        let turn = self.quick.acquire().await;
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+            return done;
+        }
+        let place = self.slow.try_acquire();
+        if place.is_ok() {
+            drop(turn);
+        }
+        work.await
+    }
+}
+
+async fn load_one(file: SourceFile, options: Arc<LoaderOptions>, turns: Arc<Turns>) -> FileResult {
     match file.language {
         Language::Yaml => {
+            let start = Instant::now();
             let (for_failure, path) = (file.clone(), options.root.join(&file.path));
             let read = tokio::task::spawn_blocking(move || load_yaml(file, &path, &options.defaults, start));
             read.await.unwrap_or_else(|failure| failed(for_failure, &failure))
         }
-        Language::Python => {
-            let _turn = turns.acquire().await;
-            let (hash, mut problems) = match tokio::fs::read(options.root.join(&file.path)).await {
-                Ok(content) => (Some(ContentHash::of(&content)), Vec::new()),
-                Err(error) => (None, vec![unreadable(&file.path, &error)]),
-            };
-            let parsed = python_specs(&file, &options).await;
-            problems.extend(parsed.problems);
-            let dags = lower_all(parsed.dags, &file.path, None, &options.defaults, &mut problems);
-            FileResult { file, hash, dags, problems, imports: parsed.local_modules, took: start.elapsed() }
-        }
+        Language::Python => turns.take(load_python(file, &options)).await,
     }
+}
+
+async fn load_python(file: SourceFile, options: &LoaderOptions) -> FileResult {
+    // Not before: the wait for a turn is no fault of the file.
+    let start = Instant::now();
+    let (hash, mut problems) = match tokio::fs::read(options.root.join(&file.path)).await {
+        Ok(content) => (Some(ContentHash::of(&content)), Vec::new()),
+        Err(error) => (None, vec![unreadable(&file.path, &error)]),
+    };
+    let parsed = python_specs(&file, options).await;
+    problems.extend(parsed.problems);
+    let dags = lower_all(parsed.dags, &file.path, None, &options.defaults, &mut problems);
+    let (imports, asked) = (parsed.local_modules, parsed.asked);
+    FileResult { file, hash, dags, problems, imports, asked, took: start.elapsed() }
 }
 
 /// The DAGs of a Python file, as its interpreter tells them.
 async fn python_specs(file: &SourceFile, options: &LoaderOptions) -> Parsed {
     match &options.python {
-        Ok(interpreter) => python::parse(interpreter, &options.root, &options.root.join(&file.path)).await,
+        Ok(interpreter) => {
+            let path = options.root.join(&file.path);
+            python::parse(interpreter, &options.root, &path, options.values.as_ref()).await
+        }
         Err(why) => {
             let problem = Problem::error(Place::file(file.path.as_str()), why.clone());
             Parsed { problems: vec![problem], ..Parsed::default() }
@@ -223,6 +261,7 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
                 dags: Vec::new(),
                 problems,
                 imports: Vec::new(),
+                asked: Vec::new(),
                 took: start.elapsed(),
             };
         }
@@ -241,7 +280,7 @@ fn load_yaml(file: SourceFile, path: &Path, defaults: &Defaults, start: Instant)
             (Vec::new(), vec![problem])
         }
     };
-    FileResult { file, hash, dags, problems, imports: Vec::new(), took: start.elapsed() }
+    FileResult { file, hash, dags, problems, imports: Vec::new(), asked: Vec::new(), took: start.elapsed() }
 }
 
 /// Lowers the DAGs of one file. One name twice in a file is a problem of the second.
@@ -281,6 +320,7 @@ fn failed(file: SourceFile, failure: &tokio::task::JoinError) -> FileResult {
         dags: Vec::new(),
         problems: vec![problem],
         imports: Vec::new(),
+        asked: Vec::new(),
         took: Duration::ZERO,
     }
 }

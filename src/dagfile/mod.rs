@@ -19,6 +19,7 @@ mod outline;
 pub mod python;
 pub mod schema;
 pub mod spec;
+pub mod values;
 pub mod watch;
 pub mod written;
 pub mod yaml;

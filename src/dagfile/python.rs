@@ -8,6 +8,7 @@
 mod child;
 mod package;
 mod parse;
+mod runner;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use package::{PackageError, install_package};
 pub use parse::{Parsed, parse};
+pub use runner::{Runner, SdkVersion, Wish, choose};
 
 /// What `python3 -c` gets: our package first, never the current folder, and a
 /// plain word to interpreters that are too old to read the package at all.
@@ -45,11 +47,17 @@ pub struct Interpreter {
     /// The folder that [`install_package`] gave.
     pub package_dir: PathBuf,
     pub limits: Limits,
+    pub runner: Runner,
 }
 
 impl Interpreter {
     pub fn new(program: impl Into<PathBuf>, package_dir: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), package_dir: package_dir.into(), limits: Limits::default() }
+        Self {
+            program: program.into(),
+            package_dir: package_dir.into(),
+            limits: Limits::default(),
+            runner: Runner::Builtin,
+        }
     }
 
     /// The command line of a child that takes its orders from file descriptor 0

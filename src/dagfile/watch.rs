@@ -320,6 +320,12 @@ impl Heard {
     }
 }
 
+/// Whether a file has the ending of those that Python files open to make their DAGs of them.
+fn may_be_read_by_one(path: &Path) -> bool {
+    const ENDINGS: [&str; 10] = ["json", "toml", "ini", "cfg", "conf", "csv", "tsv", "txt", "sql", "j2"];
+    path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| ENDINGS.contains(&ending))
+}
+
 /// Whether an event can mean that DAG files changed. Reading must not count, or each look would cause the next.
 fn matters(root: &Path, path: &Path, kind: EventKind) -> bool {
     let Ok(inside) = path.strip_prefix(root) else { return false };
@@ -330,7 +336,9 @@ fn matters(root: &Path, path: &Path, kind: EventKind) -> bool {
         Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => false,
     });
     let whole = inside.as_os_str().is_empty();
-    let is_dag_file = Language::of(path).is_some() || inside.file_name().is_some_and(|name| name == ignore::FILE_NAME);
+    let is_dag_file = Language::of(path).is_some()
+        || may_be_read_by_one(path)
+        || inside.file_name().is_some_and(|name| name == ignore::FILE_NAME);
     let counts = match kind {
         // Something was written, or a file came or went: only files that can be DAGs count.
         EventKind::Access(AccessKind::Close(AccessMode::Write))

@@ -80,6 +80,23 @@ pub fn of_variable(names: &Sensitive, key: &str, value: &str) -> Vec<String> {
     secrets
 }
 
+/// What of a value is to be hidden that a task calls secret, by Airflow's rule: everything, unless a name stands before
+/// it (its own, or a key of a mapping) that is no sensitive one.
+pub fn of_word(names: &Sensitive, name: Option<&str>, value: &Value) -> Vec<String> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+        Value::String(text) => {
+            if name.is_none_or(|name| names.is_sensitive(name)) {
+                vec![text.clone()]
+            } else {
+                Vec::new()
+            }
+        }
+        Value::Array(values) => values.iter().flat_map(|value| of_word(names, name, value)).collect(),
+        Value::Object(entries) => entries.iter().flat_map(|(key, value)| of_word(names, Some(key), value)).collect(),
+    }
+}
+
 /// The texts inside a value that stand under a sensitive name.
 pub fn collect(names: &Sensitive, value: &Value, secrets: &mut Vec<String>) {
     match value {

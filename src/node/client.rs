@@ -19,9 +19,11 @@ use crate::protocol::control::{Control, Reply};
 use crate::scheduler::core::Input;
 use crate::scheduler::interlude::Interlude;
 use crate::store::{Given, Store, StoreError, Vault};
+use crate::web::audit::{Deed, Record};
 
 use super::dag_folder::DagFolder;
 use super::fernet_key::{self, NoKey};
+use super::file_values;
 use super::nudge::nudge;
 use super::run::shared_database;
 use super::scheduling_lock::{NotLocked, SchedulingLock};
@@ -38,6 +40,8 @@ const NUDGE_EVERY: Duration = Duration::from_millis(200);
 pub struct Client {
     pub store: Store,
     settings: config::Settings,
+    /// Whether what it has done is put on the record here; the web server keeps its own.
+    keeps_record: bool,
 }
 
 /// Why a wish was neither carried out nor refused.
@@ -62,12 +66,12 @@ impl Client {
     /// Opens the database. An SQLite file is made, and its tables are brought up to date, without being asked.
     pub async fn open(settings: &config::Settings) -> Result<Self, ClientError> {
         let store = open_store(settings, Tables::AsTheyAre).await?;
-        Ok(Self { store, settings: settings.clone() })
+        Ok(Self { store, settings: settings.clone(), keeps_record: true })
     }
 
-    /// The same over a database that is open already.
+    /// The same over a database that is open already, for a web server.
     pub fn over(store: Store, settings: &config::Settings) -> Self {
-        Self { store, settings: settings.clone() }
+        Self { store, settings: settings.clone(), keeps_record: false }
     }
 
     /// Variables and connections; makes the key when there is none.
@@ -92,6 +96,19 @@ impl Client {
 
     /// Has `control` carried out and gives the answer.
     pub async fn control(&self, control: &Control, user: Option<&str>) -> Result<Reply, ClientError> {
+        let answered = self.carry_out(control, user).await;
+        if let Some(deed) = Deed::of(control).filter(|_| self.keeps_record) {
+            let (deed, outcome) = match &answered {
+                Ok(Reply::Refused { why }) => (deed, why.to_string()),
+                Ok(reply) => (deed.answered(reply), "done".to_owned()),
+                Err(error) => (deed, error.to_string()),
+            };
+            Record::new(self.store.clone()).keep_command(user, deed, &outcome).await;
+        }
+        answered
+    }
+
+    async fn carry_out(&self, control: &Control, user: Option<&str>) -> Result<Reply, ClientError> {
         let id = self.store.submit(control, user, Utc::now()).await?;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -156,7 +173,7 @@ impl Client {
                 Err(error @ NotLocked::Unwritable { .. }) => return Err(error.into()),
             }
         };
-        let mut folder = dag_folder(&self.settings, translate::interpreter(&self.settings))?;
+        let mut folder = dag_folder(&self.settings, translate::interpreter(&self.settings), &self.store)?;
         remember_all(&self.store, &mut folder, true).await?;
         let mut changes = folder.look().await;
         while folder.is_reading() {
@@ -208,9 +225,14 @@ pub(super) fn vault(settings: &config::Settings, environment: &Environment, stor
     Ok(Vault::new(store.clone(), Arc::new(cipher), Arc::new(Given::new(environment.variables()))))
 }
 
-/// The configured DAGs folder, read by this interpreter.
-pub fn dag_folder(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<DagFolder, ClientError> {
-    let options = translate::loader(settings, python).map_err(ClientError::Configuration)?;
+/// The configured DAGs folder, read by this interpreter; what its files ask for is asked of this store.
+pub fn dag_folder(
+    settings: &config::Settings,
+    python: Result<Interpreter, String>,
+    store: &Store,
+) -> Result<DagFolder, ClientError> {
+    let values = file_values::of(settings, store);
+    let options = translate::loader(settings, python, Some(values)).map_err(ClientError::Configuration)?;
     Ok(DagFolder::new(translate::folder(settings), options))
 }
 

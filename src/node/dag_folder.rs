@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::dagfile::folder::{Changes, Folder, Scan, Snapshot, diff};
 use crate::dagfile::hash::ContentHash;
 use crate::dagfile::loader::{FileResult, Loader, LoaderOptions};
+use crate::dagfile::values::{Asked, Values, Wanted, hash_of};
 use crate::domain::graph::Dag;
 use crate::domain::ids::DagId;
 use crate::domain::problem::{Place, Problem};
@@ -21,6 +22,9 @@ pub struct DagFolder {
     known: Snapshot,
     /// What Python files imported from beside them, as it was then.
     imports: BTreeMap<String, Vec<(PathBuf, Option<ContentHash>)>>,
+    /// What Python files asked for while they were loaded, and what they were told.
+    asked: BTreeMap<String, Vec<Asked>>,
+    values: Option<Values>,
     /// Files whose problems the scheduler was told of, although they are no DAG files (unreadable folders).
     strays: Vec<String>,
 }
@@ -29,6 +33,8 @@ impl DagFolder {
     pub fn new(folder: Folder, options: LoaderOptions) -> Self {
         Self {
             folder,
+            values: options.values.clone(),
+            asked: BTreeMap::new(),
             loader: Loader::new(options),
             known: Snapshot::new(),
             imports: BTreeMap::new(),
@@ -83,12 +89,41 @@ impl DagFolder {
         }
     }
 
+    /// Whether a file's DAGs depend on variables or connections that are kept.
+    pub fn asks_for_values(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Looks at the folder where such a value is another one now.
+    pub async fn look_if_values_changed(&mut self) -> Vec<FileChange> {
+        let Some(values) = self.values.clone() else { return Vec::new() };
+        let mut now: BTreeMap<Wanted, ContentHash> = BTreeMap::new();
+        for asked in self.asked.values().flatten() {
+            if !now.contains_key(&asked.wanted) {
+                now.insert(asked.wanted.clone(), hash_of(&values.find(asked.wanted.clone()).await));
+            }
+        }
+        let is_stale = |asked: &Asked| now.get(&asked.wanted) != Some(&asked.answer);
+        let stale: Vec<String> =
+            self.asked.extract_if(.., |_, all| all.iter().any(is_stale)).map(|(file, _)| file).collect();
+        if stale.is_empty() {
+            return Vec::new();
+        }
+        for file in &stale {
+            if let Some(known) = self.known.get_mut(file) {
+                *known = ContentHash::of(&[]);
+            }
+        }
+        self.look().await
+    }
+
     async fn read(&mut self, changes: Changes) -> Vec<FileChange> {
         let mut found = Vec::new();
         for file in &changes.removed {
             self.known.remove(file);
             self.loader.forget(file);
             self.imports.remove(file);
+            self.asked.remove(file);
             found.push(gone(file));
         }
         let results = self.loader.load(changes.to_load().cloned().collect()).await;
@@ -112,6 +147,11 @@ impl DagFolder {
         for result in results {
             if let Some(hash) = result.hash {
                 self.known.insert(result.file.path.clone(), hash);
+            }
+            if result.asked.is_empty() {
+                self.asked.remove(&result.file.path);
+            } else {
+                self.asked.insert(result.file.path.clone(), result.asked.clone());
             }
             let modules: Vec<_> = result.imports.iter().map(|path| (path.clone(), hash(path))).collect();
             if modules.is_empty() {

@@ -1,5 +1,7 @@
 //! Follows the DAGs folder of a node: reads it once, then whenever it changes.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 use tokio::task::JoinHandle;
 
@@ -39,7 +41,7 @@ pub async fn follow(
     python: &Result<Interpreter, String>,
     scheduler: Addr<Scheduler>,
 ) -> Result<Following, NodeError> {
-    let mut folder = dag_folder(settings, python.clone())?;
+    let mut folder = dag_folder(settings, python.clone(), store)?;
     remember_all(store, &mut folder, false).await?;
     // Watched before it is looked at, so that nothing falls in between.
     let watch = Watch::start(folder.root(), WatchTimes::default()).await;
@@ -51,10 +53,13 @@ pub async fn follow(
     let ear = Ear::open(&settings.home)
         .map_err(|why| NodeError::System { what: "cannot listen for commands in the home folder", why })?;
     let listening = actix::spawn(listen(ear, scheduler.clone()));
-    Ok(Following(vec![listening, actix::spawn(watch_on(watch, folder, scheduler))]))
+    // Zero is "as often as can be" in Airflow.
+    let pause = settings.dag_processor.min_file_process_interval.max(Duration::from_millis(100));
+    Ok(Following(vec![listening, actix::spawn(watch_on(watch, folder, scheduler, pause))]))
 }
 
-async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Scheduler>) {
+/// `pause` is how late a changed variable may be seen in a file that asks for it while it is loaded.
+async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Scheduler>, pause: Duration) {
     while scheduler.connected() {
         let changes = tokio::select! {
             notice = watch.next() => {
@@ -62,6 +67,8 @@ async fn watch_on(mut watch: Watch, mut folder: DagFolder, scheduler: Addr<Sched
                 folder.look().await
             }
             slow = folder.more() => slow,
+            // Nobody says that a variable was set; only files that asked for one are worth this look.
+            () = tokio::time::sleep(pause), if folder.asks_for_values() => folder.look_if_values_changed().await,
         };
         tell(&scheduler, changes).await;
     }

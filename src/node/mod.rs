@@ -9,6 +9,7 @@ mod courier;
 pub mod dag_folder;
 pub mod dependencies;
 mod fernet_key;
+pub mod file_values;
 pub mod files;
 mod first_user;
 pub mod idle;

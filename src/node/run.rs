@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::actor::told::{Told, tell};
 use crate::broker::BrokerError;
 use crate::config::{self, Environment};
-use crate::dagfile::python::Interpreter;
+use crate::dagfile::python::{Interpreter, Runner};
 use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
@@ -241,6 +241,8 @@ pub(super) fn worker_settings(
     slots: Limit,
     python: &Result<Interpreter, String>,
 ) -> WorkerSettings {
+    let sdk = python.as_ref().is_ok_and(|python| matches!(python.runner, Runner::Sdk(_)));
+    let can_be_warm = python.is_ok();
     let python = python.as_ref().map_or_else(
         // The task that needs it will say what is missing; others do not care.
         |_| vec![settings.python.interpreter.clone().into()],
@@ -259,7 +261,7 @@ pub(super) fn worker_settings(
         machine_id: std::fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned(),
         kill_grace: settings.workers.kill_grace,
         max_task_log_bytes: settings.logging.max_task_log_bytes,
-        python: PythonRuntime { command: python },
+        python: PythonRuntime { warm: can_be_warm, command: python, sdk },
         mail: translate::mail(settings),
         sensitive: translate::sensitive(settings),
         base_url: base_url(settings),

@@ -1,13 +1,15 @@
 //! From the configuration to what each part wants to know.
 
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use crate::config;
 use crate::dagfile::folder::Folder;
 use crate::dagfile::ignore::Syntax;
 use crate::dagfile::loader::LoaderOptions;
 use crate::dagfile::lower::{Defaults, MailDefaults};
-use crate::dagfile::python::{Interpreter, Limits, install_package};
+use crate::dagfile::python::{Interpreter, Limits, Runner, Wish, choose, install_package};
+use crate::dagfile::values::Values;
 use crate::domain::executor::ExecutorKind;
 use crate::domain::ids::QueueName;
 use crate::domain::limit::Limit;
@@ -176,13 +178,39 @@ pub fn interpreter(settings: &config::Settings) -> Result<Interpreter, String> {
         limit => Some(u64::from(limit)),
     };
     let limits = Limits { time: settings.core.dagbag_import_timeout, memory_mib };
-    Ok(Interpreter { limits, ..Interpreter::new(&settings.python.interpreter, package) })
+    let runner = runner(settings)?;
+    Ok(Interpreter { limits, runner, ..Interpreter::new(&settings.python.interpreter, package) })
+}
+
+/// Who reads DAG files and runs their tasks, or why the one that is wished for cannot.
+pub fn runner(settings: &config::Settings) -> Result<Runner, String> {
+    let wish = match settings.python.runner {
+        config::PythonRunner::Auto => Wish::Auto,
+        config::PythonRunner::Builtin => Wish::Builtin,
+        config::PythonRunner::Sdk => Wish::Sdk,
+    };
+    choose(&program(settings), &settings.home.join("cache"), wish)
+}
+
+/// Where the interpreter is, as a shell would find it; as it is named where nothing is found.
+fn program(settings: &config::Settings) -> PathBuf {
+    let named = Path::new(&settings.python.interpreter);
+    if named.components().count() > 1 {
+        return named.to_owned();
+    }
+    let folders = settings.search_path.split(':').filter(|folder| !folder.is_empty());
+    folders.map(|folder| Path::new(folder).join(named)).find(|path| path.is_file()).unwrap_or_else(|| named.to_owned())
 }
 
 /// How DAG files are read, by this interpreter.
-pub fn loader(settings: &config::Settings, python: Result<Interpreter, String>) -> Result<LoaderOptions, Problem> {
+pub fn loader(
+    settings: &config::Settings,
+    python: Result<Interpreter, String>,
+    values: Option<Values>,
+) -> Result<LoaderOptions, Problem> {
     Ok(LoaderOptions {
         python,
+        values,
         root: settings.core.dags_folder.clone(),
         defaults: defaults(settings)?,
         parsing_processes: usize::try_from(settings.dag_processor.parsing_processes).unwrap_or(1),

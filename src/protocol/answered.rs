@@ -92,6 +92,7 @@ impl Reply {
             | Self::BackfillCreated(_)
             | Self::BackfillChanged { .. }
             | Self::DagDeleted { .. }
+            | Self::RunNoted { .. }
             | Self::RunDeleted { .. }
             | Self::Explained { .. }
             | Self::DagExplained { .. }

@@ -45,6 +45,12 @@ pub enum Control {
         run_id: RunId,
         succeeded: bool,
     },
+    /// A remark about a run, in the place of the one it has.
+    NoteRun {
+        dag: DagId,
+        run_id: RunId,
+        note: Option<String>,
+    },
     /// Runs of past dates.
     CreateBackfill {
         request: BackfillRequest,
@@ -289,6 +295,10 @@ pub enum Reply {
     },
     DagDeleted {
         dag: DagId,
+    },
+    RunNoted {
+        dag: DagId,
+        run_id: RunId,
     },
     RunDeleted {
         dag: DagId,

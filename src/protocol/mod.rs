@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod event;
 pub mod execution;
 pub mod explanation;
+pub mod found;
 pub mod letter;
 pub mod selection;
 pub mod status;

@@ -250,6 +250,13 @@ pub enum FromTask {
     },
     /// Answered with an object of Airflow's keys, or `null`.
     GetConnection { id: u64, conn_id: String },
+    /// Answered when it is hidden from the task's log; where it has a name, only if that is a sensitive one.
+    MaskSecret {
+        id: u64,
+        value: Value,
+        #[serde(default)]
+        name: Option<String>,
+    },
     /// Anything else that the scheduler can be asked.
     Ask { id: u64, question: Question },
     /// The last word.

@@ -23,6 +23,8 @@ use crate::domain::template::PreviousSuccess;
 use crate::domain::time::{Time, seconds};
 use crate::domain::wait::{Awaited, AwaitedTasks, Seen};
 
+use super::found::{FoundRun, FoundTask, RunsAsked, TasksAsked};
+
 /// What a worker is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -335,6 +337,14 @@ pub enum Question {
         dag_id: Option<String>,
         prior_dates: bool,
     },
+    /// What a task left: its one value, or one of each instance by map index.
+    #[serde(rename = "get_xcoms")]
+    GetXComs {
+        task_id: String,
+        key: String,
+        run_id: Option<String>,
+        dag_id: Option<String>,
+    },
     /// Stored at once, before the task ends.
     SetXCom {
         key: String,
@@ -381,6 +391,10 @@ pub enum Question {
     LookAt {
         tasks: AwaitedTasks,
     },
+    /// Runs of a DAG, the newest first.
+    FindRuns(RunsAsked),
+    /// Task instances of such runs.
+    FindTasks(TasksAsked),
 }
 
 /// A run that a task asks for.
@@ -403,6 +417,10 @@ pub struct TriggerDagRunRequest {
 pub enum Answer {
     XCom {
         value: Option<Value>,
+    },
+    #[serde(rename = "xcoms")]
+    XComs {
+        values: Vec<Value>,
     },
     /// `None`: there is no such element.
     Mapped {
@@ -438,6 +456,12 @@ pub enum Answer {
     },
     Seen {
         seen: Seen,
+    },
+    Runs {
+        runs: Vec<FoundRun>,
+    },
+    Tasks {
+        tasks: Vec<FoundTask>,
     },
     Refused {
         why: String,

@@ -35,6 +35,7 @@ impl Core {
             Control::CancelBackfill { backfill } => self.cancel_backfill(now, backfill, history),
             Control::Clean(clean) => Ok(self.clean(clean, history)),
             Control::DeleteDag { dag } => self.delete_dag(now, dag, history),
+            Control::NoteRun { dag, run_id, note } => self.note_run(dag, run_id, note, history),
             Control::DeleteRun { dag, run_id } => self.delete_run(now, dag, run_id, history),
             Control::OrderWorkers { name, order } => self.order_workers(name, &order),
         };

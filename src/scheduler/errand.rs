@@ -1,8 +1,14 @@
 //! What a running task asks the scheduler to do: runs of other DAGs, in the task's name.
 //!
-//! The wish becomes a control like any user's, so that it is decided, committed and answered in the same place.
+//! The wish becomes a control like any user's, so that it is decided, committed and answered in the same place. A
+//! worker that lost the answer with its connection asks again, perhaps another leader: a run that nobody named is
+//! therefore named after the question, and the second time it is found instead of made.
 
-use crate::domain::ids::{Claim, DagId, RunId};
+use chrono::DateTime;
+use uuid::Uuid;
+
+use crate::domain::ids::{AttemptId, Claim, DagId, RunId};
+use crate::domain::run::RunType;
 use crate::domain::time::Time;
 use crate::protocol::answered::Unanswered;
 use crate::protocol::control::{Clear, Control, Refused, Reply, Trigger, TriggeredBy};
@@ -13,9 +19,18 @@ use super::core::{Core, Effect, Ticket};
 
 impl Core {
     /// A run of another DAG.
-    pub(super) fn on_trigger_asked(&mut self, claim: Claim, seq: u64, request: TriggerDagRunRequest) {
+    pub(super) fn on_trigger_asked(
+        &mut self,
+        attempt: AttemptId,
+        claim: Claim,
+        seq: u64,
+        request: TriggerDagRunRequest,
+    ) {
         match self.trigger_of(request) {
-            Ok(trigger) => self.errand(claim, seq, Control::Trigger(trigger)),
+            Ok(trigger) => {
+                let run_id = trigger.run_id.or_else(|| named_after(attempt, claim, seq));
+                self.errand(claim, seq, Control::Trigger(Trigger { run_id, ..trigger }));
+            }
             Err(why) => self.answer(claim, seq, Answer::Refused { why }),
         }
     }
@@ -64,6 +79,11 @@ impl Core {
     pub(super) fn answer_errand(&mut self, claim: Claim, seq: u64, reply: Reply) {
         let answer = match reply.triggered() {
             Ok(run) => triggered(run.run_id, run.logical_date),
+            Err(Unanswered::Refused(Refused::RunExists { run_id, .. }))
+                if run_id.as_str().ends_with(&suffix(claim, seq)) =>
+            {
+                triggered(run_id, None)
+            }
             Err(Unanswered::Refused(Refused::RunExists { run_id, .. } | Refused::LogicalDateTaken { run_id, .. })) => {
                 Answer::RunExists { run_id: run_id.to_string() }
             }
@@ -77,4 +97,17 @@ impl Core {
 
 fn triggered(run_id: RunId, logical_date: Option<Time>) -> Answer {
     Answer::Triggered { run_id: run_id.to_string(), logical_date }
+}
+
+/// The id of the run that this question asks for, whoever answers it and however often.
+fn named_after(attempt: AttemptId, claim: Claim, seq: u64) -> Option<RunId> {
+    let (seconds, nanos) = attempt.0.get_timestamp()?.to_unix();
+    let queued = DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)?;
+    RunType::OperatorTriggered.suffixed_run_id(queued, &suffix(claim, seq)).ok()
+}
+
+fn suffix(claim: Claim, seq: u64) -> String {
+    let question = format!("{claim}/{seq}");
+    let hash = Uuid::new_v5(&claim.worker.0, question.as_bytes()).simple().to_string();
+    format!("_{}", &hash[..12])
 }

@@ -23,6 +23,7 @@ use crate::store::write::RunRow;
 use crate::store::{Store, StoreError, Variable, Vault};
 
 use super::core::{History, Input, Inquiry, KnownPast, KnownRun, LookBack, PreviousRun, Stands};
+use super::finding;
 use super::looking::look_at;
 
 /// An input with what the store knows about it, read with nothing uncommitted.
@@ -62,7 +63,9 @@ pub(super) async fn history(store: &Store, control: &Control) -> Result<History,
         | Control::ExplainDag { .. } => Ok(History::default()),
         Control::Clear(clear) => selected(store, &clear.selection).await,
         Control::MarkTasks { selection, .. } => selected(store, selection).await,
-        Control::MarkRun { dag, run_id, .. } | Control::Explain { dag, run_id, .. } => {
+        Control::MarkRun { dag, run_id, .. }
+        | Control::NoteRun { dag, run_id, .. }
+        | Control::Explain { dag, run_id, .. } => {
             selected(store, &Selection::whole_run(dag.clone(), run_id.clone())).await
         }
         Control::CreateBackfill { .. } => Ok(History::default()),
@@ -227,6 +230,20 @@ pub async fn answer(store: &Store, vault: &Vault, run: RunKey, question: Questio
         },
         Question::GetRunState { dag_id, run_id } => match run_state(store, dag_id, run_id).await {
             Ok(state) => Answer::RunState { state },
+            Err(why) => Answer::Refused { why },
+        },
+        Question::GetXComs { task_id, key, run_id, dag_id } => {
+            match finding::xcoms(store, run, task_id, &key, dag_id.zip(run_id)).await {
+                Ok(values) => Answer::XComs { values },
+                Err(why) => Answer::Refused { why },
+            }
+        }
+        Question::FindRuns(asked) => match finding::runs(store, asked).await {
+            Ok(runs) => Answer::Runs { runs },
+            Err(why) => Answer::Refused { why },
+        },
+        Question::FindTasks(asked) => match finding::tasks(store, asked).await {
+            Ok(tasks) => Answer::Tasks { tasks },
             Err(why) => Answer::Refused { why },
         },
         Question::LookAt { tasks } => match look_at(store, &Awaited::Tasks(tasks)).await {

@@ -115,6 +115,21 @@ impl Core {
         Ok(Reply::RunMarked { dag, run_id, state, changed })
     }
 
+    /// A remark about a run; nothing else of it changes.
+    pub(super) fn note_run(
+        &mut self,
+        dag: DagId,
+        run_id: RunId,
+        note: Option<String>,
+        history: &History,
+    ) -> Result<Reply, Refused> {
+        let selected = self.select(&Selection::whole_run(dag.clone(), run_id.clone()), history)?;
+        let Some((key, _)) = selected.into_iter().next() else { return Err(Refused::RunNotFound { dag, run_id }) };
+        self.run_mut(key).row.note = note;
+        self.work.dirty_runs.insert(key);
+        Ok(Reply::RunNoted { dag, run_id })
+    }
+
     /// What runs ends as its run does; what has not begun is skipped; what is finished stays.
     fn end_with_run(&mut self, now: Time, at: TaskRef, mark: Mark) {
         match self.instance(at).row.state {

@@ -21,6 +21,7 @@ mod errand;
 mod expansion;
 mod explain;
 mod failure;
+mod finding;
 mod gathered;
 mod gauge;
 mod history;

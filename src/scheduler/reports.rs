@@ -159,7 +159,7 @@ impl Core {
                     };
                     self.answer(claim, seq, answer);
                 }
-                Question::TriggerDagRun(request) => self.on_trigger_asked(claim, seq, request),
+                Question::TriggerDagRun(request) => self.on_trigger_asked(attempt, claim, seq, request),
                 Question::ClearRun { dag_id, run_id } => self.on_clear_asked(claim, seq, dag_id, run_id),
                 Question::GetXCom { .. }
                 | Question::GetNewestXCom { .. }
@@ -170,6 +170,9 @@ impl Core {
                 | Question::GetAssetEvents { .. }
                 | Question::GetConnection { .. }
                 | Question::GetRunState { .. }
+                | Question::GetXComs { .. }
+                | Question::FindRuns(_)
+                | Question::FindTasks(_)
                 | Question::LookAt { .. } => {
                     self.effect(Effect::LookUp { run: at.run, claim, seq, question });
                 }
@@ -210,9 +213,12 @@ impl Core {
             | Question::GetAssetEvents { .. }
             | Question::GetConnection { .. }
             | Question::GetRunState { .. }
+            | Question::GetXComs { .. }
+            | Question::FindRuns(_)
+            | Question::FindTasks(_)
             | Question::LookAt { .. } => self.effect(Effect::LookUp { run, claim, seq, question }),
             Question::SetXCom { .. } => self.answer(claim, seq, refused("a callback cannot push an XCom")),
-            Question::TriggerDagRun(request) => self.on_trigger_asked(claim, seq, request),
+            Question::TriggerDagRun(request) => self.on_trigger_asked(id, claim, seq, request),
             Question::ClearRun { dag_id, run_id } => self.on_clear_asked(claim, seq, dag_id, run_id),
         }
     }

@@ -25,6 +25,7 @@ mod load;
 mod location;
 mod migration;
 mod mysql;
+mod nodelay;
 mod open;
 pub mod query;
 mod schema;

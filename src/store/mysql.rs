@@ -12,6 +12,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 
 use super::error::StoreError;
 use super::location::Location;
+use super::nodelay::send_at_once;
 use super::open::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, OpenOptions, STATEMENT_CACHE};
 
 /// A value that does not fit is refused, never cut to size, whatever the server's default is.
@@ -49,7 +50,7 @@ pub(super) async fn open(
     if server.is_too_old() {
         return Err(StoreError::ServerTooOld { server: location.server(), found: version });
     }
-    let writer = with_session(MySqlPoolOptions::new(), writing(options.txn_timeout))
+    let writer = with_session(connect.get_port(), writing(options.txn_timeout))
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -57,7 +58,7 @@ pub(super) async fn open(
         .test_before_acquire(!server.is_mariadb)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(connect.clone());
-    let readers = with_session(MySqlPoolOptions::new(), vec![STRICT.to_owned(), READ_ONLY.to_owned()])
+    let readers = with_session(connect.get_port(), vec![STRICT.to_owned(), READ_ONLY.to_owned()])
         .max_connections(options.readers.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(connect);
@@ -68,7 +69,7 @@ pub(super) async fn open(
 pub(super) fn for_changing_tables(connect: &MySqlConnectOptions) -> MySqlPool {
     let patient = "SET SESSION lock_wait_timeout = 60";
     let session = [STRICT, READ_COMMITTED, patient, ONE_AT_A_TIME].map(str::to_owned);
-    with_session(MySqlPoolOptions::new(), session.into())
+    with_session(connect.get_port(), session.into())
         .max_connections(1)
         .idle_timeout(None)
         .connect_lazy_with(ours(connect))
@@ -79,8 +80,9 @@ fn ours(connect: &MySqlConnectOptions) -> MySqlConnectOptions {
     connect.clone().charset("utf8mb4").timezone("+00:00".to_owned()).disable_statement_logging()
 }
 
-fn with_session(pool: MySqlPoolOptions, session: Vec<String>) -> MySqlPoolOptions {
-    pool.after_connect(move |connection: &mut MySqlConnection, _| {
+fn with_session(port: u16, session: Vec<String>) -> MySqlPoolOptions {
+    MySqlPoolOptions::new().after_connect(move |connection: &mut MySqlConnection, _| {
+        send_at_once(port);
         let session = session.clone();
         Box::pin(async move {
             for statement in session {

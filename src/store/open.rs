@@ -1,6 +1,7 @@
 //! From a URL to a [`Store`]: one connection that writes, a few that read.
 
 use std::fs;
+use std::future::ready;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -15,6 +16,7 @@ use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use super::error::StoreError;
 use super::location::Location;
 use super::mysql;
+use super::nodelay::send_at_once;
 
 /// How much SQLite waits for the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -197,17 +199,22 @@ async fn open_postgres(
         .map_err(|_| unreachable("it does not answer"))?
         .map_err(|error| location.explain_sqlx(&error))?;
     let reader = connect.options([("default_transaction_read_only", "on")]);
-    let write = PgPoolOptions::new()
+    let pool = || {
+        let port = reader.get_port();
+        PgPoolOptions::new().after_connect(move |_, _| {
+            send_at_once(port);
+            Box::pin(ready(Ok(())))
+        })
+    };
+    let write = pool()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(writer);
-    let read = PgPoolOptions::new()
-        .max_connections(options.readers.max(1))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(reader);
+    let read =
+        pool().max_connections(options.readers.max(1)).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(reader);
     proof.close().await.map_err(|error| location.explain_sqlx(&error))?;
     Ok((write.into(), read.into()))
 }

@@ -99,6 +99,8 @@ impl Deed {
             }
             Control::CancelBackfill { backfill } => Self::new("cancel_backfill").with("backfill", backfill.to_string()),
             Control::Clean(clean) => Self::new("db_clean").with("before", clean.before.to_rfc3339()),
+            // What a remark says is for those who read the run.
+            Control::NoteRun { dag, run_id, .. } => Self::new("patch_dag_run").dag(dag).run(run_id).with("note", true),
             Control::DeleteRun { dag, run_id } => Self::new("delete_dag_run").dag(dag).run(run_id),
             Control::DeleteDag { dag } => Self::new("delete_dag").dag(dag),
             Control::OrderWorkers { name, order } => {
@@ -128,6 +130,7 @@ impl Deed {
             | Reply::RunMarked { .. }
             | Reply::BackfillChanged { .. }
             | Reply::DagDeleted { .. }
+            | Reply::RunNoted { .. }
             | Reply::RunDeleted { .. }
             | Reply::Explained { .. }
             | Reply::DagExplained { .. }
@@ -173,10 +176,56 @@ impl Record {
         self.write(deed.row(user, format!("password from {address}"), outcome)).await;
     }
 
+    /// Somebody typed a command on the machine of the installation.
+    pub async fn keep_command(&self, user: Option<&str>, deed: Deed, outcome: &str) {
+        self.write(deed.row(user.unwrap_or("unknown"), "command line".to_owned(), outcome)).await;
+    }
+
     async fn write(&self, row: AuditRow) {
         let event = row.event.clone();
         if let Err(error) = self.0.record(row).await {
             tracing::error!(%error, event, "a deed is not on the record");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::control::{Trigger, TriggeredBy};
+
+    use super::*;
+
+    fn row(deed: Deed) -> AuditRow {
+        deed.row("ann", "session from ::1".to_owned(), "done")
+    }
+
+    #[test]
+    fn a_trigger_is_on_the_record_with_its_run_and_without_what_its_conf_holds() {
+        let conf = json!({"password": "hunter2"}).as_object().cloned().unwrap_or_default();
+        let control = Control::Trigger(Trigger {
+            dag: DagId::new("d").expect("an id"),
+            run_id: Some(RunId::new("r").expect("an id")),
+            logical_date: None,
+            conf,
+            note: None,
+            by: TriggeredBy::Ui,
+            user: None,
+        });
+        let row = row(Deed::of(&control).expect("it changes something"));
+        let about = (row.event.as_str(), row.dag_id.as_deref(), row.run_id.as_deref());
+        assert_eq!(about, ("trigger_dag_run", Some("d"), Some("r")));
+        let extra = row.extra.expect("the keys");
+        assert!(extra.contains("password") && !extra.contains("hunter2"), "{extra}");
+    }
+
+    #[test]
+    fn what_only_looks_is_no_deed() {
+        let selection = Selection::whole_run(DagId::new("d").expect("an id"), RunId::new("r").expect("an id"));
+        let mark = crate::domain::state::Mark::Success;
+        let marks = |dry_run| Control::MarkTasks { selection: selection.clone(), mark, dry_run };
+        assert_eq!(Deed::of(&marks(true)), None);
+        let row = row(Deed::of(&marks(false)).expect("it changes something"));
+        assert_eq!((row.event.as_str(), row.run_id.as_deref()), ("patch_task_instance", Some("r")));
+        assert_eq!(Deed::of(&Control::ExplainDag { dag: DagId::new("d").expect("an id") }), None);
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::protocol::control::Refused;
 use crate::store::{StoreError, VaultError};
 
+use super::asset;
 use super::state::ControlRefused;
 
 /// Why a request was not done.
@@ -189,18 +190,28 @@ impl Error {
         }
     }
 
+    /// Of its own, not in the frame of the others: whoever sees it may have no right to the numbers of a header.
     fn page(&self) -> maud::Markup {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or("Error");
         html! {
             (DOCTYPE)
             html lang="en" {
-                head { meta charset="utf-8"; title { (title) " · Updraft" } }
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { (title) " · Updraft" }
+                    link rel="icon" href="data:,";
+                    link rel="stylesheet" href=(asset::url("updraft.css"));
+                }
                 body {
                     main {
-                        h1 { (title) }
-                        p { (self.sentence()) }
-                        p { a href="/" { "Home" } }
+                        section.empty {
+                            p.quiet { (status.as_u16()) }
+                            h1 { (title) }
+                            p { (self.sentence()) }
+                            div.row { a.button href="/" { "All DAGs" } a.button.ghost href="/search" { "Search" } }
+                        }
                     }
                 }
             }

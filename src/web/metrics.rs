@@ -1,6 +1,7 @@
 //! `/metrics` for Prometheus, under the names that Airflow's metrics have there. What is under way is read from the
-//! database when somebody asks. What happened is counted from the first question on, and for as long as somebody
-//! asks now and then: a counter that begins at zero again is what a monitoring system expects of a restart.
+//! database when somebody asks. What happened is counted where the scheduler is, from the first question on, and for
+//! as long as somebody asks now and then: a counter that begins at zero again is what a monitoring system expects of
+//! a restart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,16 +46,20 @@ async fn metrics(web: Web, request: HttpRequest) -> Result<HttpResponse, Error> 
     if !(web.settings.metrics_are_open && is_local) {
         permit(Needs::May(Action::Read, Resource::Cluster), &request, &web).await?;
     }
-    let registry = now(&web).await?;
+    let status = tokio::time::timeout(PATIENCE, (web.pulse)()).await.ok().and_then(|status| status.scheduler);
+    let registry = now(&web, status).await?;
     let mut text = Vec::new();
     let mut families = registry.gather();
-    families.extend(web.counters.ask(&web));
+    // Who leads hears of changes; elsewhere counting them would be to look at the database day and night.
+    if matches!(status, Some(Part::Leads(_))) {
+        families.extend(web.counters.ask(&web));
+    }
     TextEncoder::new().encode(&families, &mut text).map_err(|why| Error::Internal(why.to_string()))?;
     Ok(HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text))
 }
 
 /// What is under way.
-async fn now(web: &Web) -> Result<Registry, Error> {
+async fn now(web: &Web, status: Option<Part>) -> Result<Registry, Error> {
     let registry = Registry::new();
     let gauge = |name: &str, help: &str, value: u64| {
         let gauge = IntGauge::new(name, help)?;
@@ -72,7 +77,6 @@ async fn now(web: &Web) -> Result<Registry, Error> {
     let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let pools = pools(web).await?;
     let dags = web.store.dags(false).await?.len() as u64;
-    let status = tokio::time::timeout(PATIENCE, (web.pulse)()).await.ok();
     let tasks: Vec<_> = counts.tasks.iter().map(|(state, count)| (state.to_string(), signed(*count))).collect();
     let runs: Vec<_> = counts.runs.iter().map(|(state, count)| (state.to_string(), signed(*count))).collect();
     let fill = || {
@@ -90,7 +94,7 @@ async fn now(web: &Web) -> Result<Registry, Error> {
         for (name, help, values) in &pools {
             by(name, help, "pool", values)?;
         }
-        if let Some(Part::Leads(status)) = status.as_ref().and_then(|status| status.scheduler) {
+        if let Some(Part::Leads(status)) = status {
             gauge("updraft_scheduler_epoch", "How often somebody began to lead", status.epoch.0.unsigned_abs())?;
             gauge("updraft_scheduler_commits", "Commits of this leader", status.commits)?;
             gauge("updraft_scheduler_invariant_violations", "Anything but 0 is a fault", status.violations)?;

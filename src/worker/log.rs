@@ -4,15 +4,21 @@
 //! [2026-11-21T12:00:00.123+0000] {bash} INFO - text
 //! ```
 //!
+//! A line that says its level and source itself has those (`mark`), and a record of several lines is one block.
+//!
 //! The time is UTC, to the millisecond, of the moment at which the worker read
 //! the line. Files are for their owner alone (0600, folders 0700): output may
 //! hold secrets. A log must never stop its task: when it cannot be written, that is
 //! said once and the task goes on.
 
+mod mark;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+
+use mark::Line;
 
 use super::mask::Mask;
 use super::output::{self, Lines};
@@ -119,7 +125,7 @@ impl TaskLog {
             self.lines.close();
             self.buffer.push(b'\n');
         }
-        prefix(&mut self.buffer, now, source, level);
+        prefix(&mut self.buffer, now, source, level.as_str());
         if self.mask.is_empty() {
             self.buffer.extend_from_slice(text.as_bytes());
         } else {
@@ -221,10 +227,19 @@ impl TaskLog {
                 return;
             }
             let before = buffer.len();
-            if part.begins {
-                prefix(buffer, now, source, Level::Info);
-            }
-            buffer.extend_from_slice(part.text.as_bytes());
+            let line = if part.begins { mark::read(part.text) } else { Line::Continued(part.text) };
+            let text = match line {
+                Line::Plain(text) => {
+                    prefix(buffer, now, source, Level::Info.as_str());
+                    text
+                }
+                Line::Marked { level, source, text } => {
+                    prefix(buffer, now, source, level);
+                    text
+                }
+                Line::Continued(text) => text,
+            };
+            buffer.extend_from_slice(text.as_bytes());
             if part.ends {
                 buffer.push(b'\n');
             }
@@ -234,7 +249,7 @@ impl TaskLog {
                     if !part.ends {
                         buffer.push(b'\n');
                     }
-                    prefix(buffer, now, "log", Level::Warning);
+                    prefix(buffer, now, "log", Level::Warning.as_str());
                     let text =
                         format!("The log has reached {bound} bytes: what follows is dropped, the task goes on\n");
                     buffer.extend_from_slice(text.as_bytes());
@@ -279,9 +294,9 @@ fn open(path: &Path, relative: &str) -> io::Result<File> {
     }
 }
 
-fn prefix(buffer: &mut Vec<u8>, now: Time, source: &str, level: Level) {
+fn prefix(buffer: &mut Vec<u8>, now: Time, source: &str, level: &str) {
     // Writing to memory cannot fail.
-    let _ = write!(buffer, "[{}] {{{source}}} {} - ", now.format("%Y-%m-%dT%H:%M:%S%.3f+0000"), level.as_str());
+    let _ = write!(buffer, "[{}] {{{source}}} {} - ", now.format("%Y-%m-%dT%H:%M:%S%.3f+0000"), level);
 }
 
 #[cfg(test)]
@@ -308,6 +323,22 @@ mod tests {
     fn a_line_says_when_where_from_and_what() {
         let text = written(0, |log| log.output(at(), "bash", b"hello  \r\nworld\n"));
         assert_eq!(text, format!("{P}hello\n{P}world\n"));
+    }
+
+    #[test]
+    fn a_line_with_a_level_of_its_own_has_that_and_a_block_stays_together() {
+        let text = written(0, |log| {
+            log.output(
+                at(),
+                "python",
+                b"\x1eERROR\x1fetl.py:7\x1ffailed\n\x1e\x1eTraceback\n\x1e\x1e  at line 7\nprinted\n",
+            );
+        });
+        let p = "[2026-11-21T12:00:00.123+0000] ";
+        assert_eq!(
+            text,
+            format!("{p}{{etl.py:7}} ERROR - failed\nTraceback\n  at line 7\n{p}{{python}} INFO - printed\n")
+        );
     }
 
     #[test]

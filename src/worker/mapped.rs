@@ -50,6 +50,9 @@ pub fn settle(task: &mut TaskMessage, answers: Vec<Answer>) -> Result<(), Unstar
                     | Answer::RunExists { .. }
                     | Answer::RunState { .. }
                     | Answer::Seen { .. }
+                    | Answer::Runs { .. }
+                    | Answer::Tasks { .. }
+                    | Answer::XComs { .. }
                     | Answer::Stored,
                 )
                 | None => {

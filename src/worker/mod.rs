@@ -23,6 +23,7 @@ pub mod process;
 pub mod question;
 pub mod remote;
 pub mod render;
+pub mod sdk;
 pub mod settings;
 pub mod shipping;
 pub mod slot;

@@ -34,6 +34,9 @@ pub fn found(answer: Answer) -> Found {
         | Answer::RunExists { .. }
         | Answer::RunState { .. }
         | Answer::Seen { .. }
+        | Answer::Runs { .. }
+        | Answer::Tasks { .. }
+        | Answer::XComs { .. }
         | Answer::Mapped { .. } => Found::Refused("the scheduler answered another question".to_owned()),
         Answer::Refused { why } => Found::Refused(why),
     }
@@ -56,6 +59,9 @@ pub fn secrets(names: &Sensitive, answer: &Answer, asked: &Wanted) -> Vec<String
             | Answer::RunExists { .. }
             | Answer::RunState { .. }
             | Answer::Seen { .. }
+            | Answer::Runs { .. }
+            | Answer::Tasks { .. }
+            | Answer::XComs { .. }
             | Answer::Refused { .. },
             _,
         ) => Vec::new(),
@@ -82,6 +88,9 @@ pub fn reply(id: u64, answer: Answer) -> Reply {
         Answer::RunExists { run_id } => Reply::value(id, json!({ "exists": run_id })),
         Answer::RunState { state } => Reply::value(id, json!(state)),
         Answer::Seen { seen } => Reply::value(id, json!(seen)),
+        Answer::XComs { values } => Reply::value(id, Value::Array(values)),
+        Answer::Runs { runs } => Reply::value(id, json!(runs)),
+        Answer::Tasks { tasks } => Reply::value(id, json!(tasks)),
         Answer::Mapped { .. } => Reply::error(id, "the scheduler answered another question"),
         Answer::Refused { why } => Reply::error(id, why),
     }

@@ -68,6 +68,11 @@ pub struct Posted {
 pub struct PythonRuntime {
     /// Interpreter and arguments that start the bridge, with the task's channel as standard input.
     pub command: Vec<OsString>,
+    /// Tasks of DAG files are run by Airflow's own task runner, which the interpreter can import.
+    pub sdk: bool,
+    /// Whether the command, with [`WARM_WORD`](super::companion::WARM_WORD) after it, makes an interpreter that forks
+    /// the tasks.
+    pub warm: bool,
 }
 
 impl WorkerSettings {

@@ -27,14 +27,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::companion::ProcessId;
-use super::companion::frame::{End, FromCompanion, Stop};
+use super::companion::frame::{End, FromCompanion, Remark, Stop};
 use super::leftover::TempFolders;
 use super::log::{Level, TaskLog};
-use super::operator::channel::Channel;
+use super::operator::channel::{Channel, First};
 use super::operator::{self, Job, Judged, Prepared, Unstartable};
 use super::output::LastLine;
 use super::process::{Companion, Process};
-use super::question::{found, question, reply, secrets};
+use super::question::{found, question, secrets};
 use super::settings::WorkerSettings;
 use super::shipping::Shipper;
 use crate::domain::attempt::Outcome;
@@ -206,7 +206,7 @@ impl Slot {
         let (channel, stdin) = match job.start.take() {
             Some(start) => {
                 log.hide(secrets_of(&start));
-                let opened = Channel::open(&start);
+                let opened = Channel::open(start);
                 let (channel, stdin) =
                     opened.map_err(|error| Unstartable(format!("cannot open the task's channel: {error}")))?;
                 (Some(channel), Some(stdin))
@@ -267,7 +267,10 @@ impl Slot {
             Started::Asked(asked) => *asked,
         };
         let pid = match process.news().await {
-            Some(FromCompanion::Spawned { pid, start_time, .. }) => Some(ProcessId { pid, start_time }),
+            Some(FromCompanion::Spawned { pid, start_time, remark, .. }) => {
+                self.note(log, remark);
+                Some(ProcessId { pid, start_time })
+            }
             Some(FromCompanion::SpawnFailed { why, .. }) => return self.unstartable(log, why),
             // The companion went: whether the process was started is not known.
             Some(
@@ -314,10 +317,22 @@ impl Slot {
         self.conclude(running, log)
     }
 
+    /// What the companion said about how the process began.
+    fn note(&self, log: &mut TaskLog, remark: Option<Remark>) {
+        match remark {
+            Some(Remark::Otherwise(why)) => log.say(Utc::now(), "worker", Level::Warning, &why),
+            Some(Remark::Slower(why)) => {
+                tracing::debug!(file = self.task.run.file, %why, "a file is not kept imported")
+            }
+            None => {}
+        }
+    }
+
     /// Streams output and answers questions until the process, its group and its output have ended.
     async fn stream(&mut self, running: &mut Running, log: &mut TaskLog) {
         let source = operator::source(&self.task.operator);
-        let timeout = self.task.execution_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let slack = operator::sdk::slack(&self.task, &self.settings);
+        let timeout = self.task.execution_timeout.and_then(|timeout| Instant::now().checked_add(timeout + slack));
         let mut buffer = vec![0; 16 * 1024];
         let mut show_at: Option<Instant> = None;
         let mut group_gone: Option<Instant> = None;
@@ -370,8 +385,8 @@ impl Slot {
                         if let Some(asked) = running.asked.remove(&seq) {
                             log.hide(secrets(&self.settings.sensitive, &answer, &asked));
                         }
-                        if let Some(channel) = &running.channel {
-                            channel.reply(&reply(seq, answer));
+                        if let Some(channel) = &mut running.channel {
+                            channel.answer(seq, answer);
                         }
                     }
                     None => orders_open = false,
@@ -532,10 +547,13 @@ fn judged(outcome: Outcome, message: String) -> Judged {
 }
 
 /// What of the first word must not stand in the log.
-fn secrets_of(first: &ToTask) -> Vec<String> {
+fn secrets_of(first: &First) -> Vec<String> {
     match first {
-        ToTask::Start(_) => Vec::new(),
-        ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+        First::Sdk(_) => Vec::new(),
+        First::Bridge(first) => match &**first {
+            ToTask::Start(_) => Vec::new(),
+            ToTask::Operate(operate) => operate.mail.password.iter().map(|password| password.0.clone()).collect(),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! The Python process of one attempt, driven over its channel as a worker drives it.
 
+mod elsewhere;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -97,12 +99,22 @@ fn of_file(task_id: &str) -> Start {
 
 /// Runs an attempt to its end, answering for XComs out of `values` by (task, key).
 fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
+    run_with(start, values, &[])
+}
+
+/// The same, with these variables in its environment.
+fn run_with(start: Start, values: &[(&str, &str, Value)], variables: &[(&str, &str)]) -> Attempt {
     let (mut ours, theirs) = UnixStream::pair().expect("a socket pair");
     let log = tempfile::NamedTempFile::new().expect("a log file");
     let log_end = || Stdio::from(File::options().append(true).open(log.path()).expect("the log opens"));
     let line = interpreter().command_line();
     let mut command = Command::new(&line[0]);
-    command.args(&line[1..]).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(log_end()).stderr(log_end());
+    command
+        .args(&line[1..])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(log_end())
+        .stderr(log_end());
     let mut child = command.process_group(0).spawn().expect("python3 starts");
     drop(command);
 
@@ -126,6 +138,7 @@ fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
             | FromTask::DeleteVariable { id, .. }
             | FromTask::GetNewestXCom { id, .. }
             | FromTask::Ask { id, .. }
+            | FromTask::MaskSecret { id, .. }
             | FromTask::GetAssetEvents { id, .. } => {
                 send(&mut ours, &Reply::value(id, Value::Null));
             }
@@ -136,8 +149,17 @@ fn run(start: Start, values: &[(&str, &str, Value)]) -> Attempt {
         }
     }
     attempt.exit_code = child.wait().expect("python3 ends").code();
-    attempt.log = std::fs::read_to_string(log.path()).expect("the log is text");
+    attempt.log = readable(&std::fs::read_to_string(log.path()).expect("the log is text"));
     attempt
+}
+
+/// As the worker shows the lines that say what they are.
+fn readable(log: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('\u{1e}').map(|rest| rest.splitn(3, '\u{1f}').collect::<Vec<_>>()) {
+        Some(parts) if parts.len() == 3 => format!("{{{}}} {} - {}", parts[1], parts[0], parts[2]),
+        Some(_) | None => line.trim_start_matches('\u{1e}').to_owned(),
+    };
+    log.split_inclusive('\n').map(line).collect()
 }
 
 fn send(channel: &mut UnixStream, message: &impl serde::Serialize) {

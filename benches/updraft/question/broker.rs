@@ -35,14 +35,14 @@ const BODY: [u8; 400] = [7; 400];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Messages per second published, milliseconds of a round trip, messages per second through the slots.
-pub(super) struct Measured {
+struct Measured {
     publish: Vec<f64>,
     trip: Vec<f64>,
-    pub(super) slots: Vec<f64>,
+    slots: Vec<f64>,
 }
 
 impl Measured {
-    pub(super) fn none() -> Self {
+    fn none() -> Self {
         Self { publish: Vec::new(), trip: Vec::new(), slots: Vec::new() }
     }
 }
@@ -179,7 +179,70 @@ async fn publish(channel: &Channel, queue: &str, persistent: bool) -> Result<lap
     Ok(channel.basic_publish(ShortString::default(), queue.into(), options, &BODY, properties).await?)
 }
 
-pub(super) async fn measure_bare(url: &str, measured: &mut Measured) -> Result<()> {
+/// What a bare exchange does: messages per second published to a durable queue, confirmed, consumed through so many slots
+/// of one credit each, reported over a durable queue and acknowledged at both ends, all at the same time.
+pub(super) async fn publish_consume_report(url: &str, slots: usize, messages: usize) -> Result<f64> {
+    let url = url.trim_end_matches('/');
+    let leader = Connection::connect(url, ConnectionProperties::default()).await?;
+    let worker = Connection::connect(url, ConnectionProperties::default()).await?;
+    let (queue, reports) = (format!("bare-{}", Uuid::new_v4()), format!("bare-reports-{}", Uuid::new_v4()));
+    let to_worker = channel(&leader, 0).await?;
+    for name in [&queue, &reports] {
+        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+        to_worker.queue_declare(name.as_str().into(), durable, FieldTable::default()).await?;
+    }
+    let ear = channel(&leader, u16::try_from(WINDOW)?).await?;
+    let mut heard = consume(&ear, &reports, false).await?;
+    let back = channel(&worker, 0).await?;
+    let mut tasks = Vec::new();
+    for _ in 0..slots {
+        let channel = channel(&worker, 1).await?;
+        let mut deliveries = consume(&channel, &queue, false).await?;
+        let (back, reports) = (back.clone(), reports.clone());
+        tasks.push(tokio::spawn(async move {
+            let _channel = channel;
+            while let Some(Ok(delivery)) = deliveries.next().await {
+                let report = publish(&back, &reports, true).await.expect("the connection holds");
+                delivery.ack(BasicAckOptions::default()).await.expect("the connection holds");
+                drop(report);
+            }
+        }));
+    }
+
+    let begun = Instant::now();
+    let publishing = async {
+        let mut confirms = FuturesUnordered::new();
+        for _ in 0..messages {
+            confirms.push(publish(&to_worker, &queue, true).await?);
+            if confirms.len() == WINDOW {
+                confirms.next().await.ok_or("no confirm")??;
+            }
+        }
+        while let Some(confirm) = confirms.next().await {
+            confirm?;
+        }
+        Result::Ok(())
+    };
+    let hearing = async {
+        for _ in 0..messages {
+            let report = timeout(PATIENCE, heard.next()).await?.ok_or("no report")??;
+            report.ack(BasicAckOptions::default()).await?;
+        }
+        Result::Ok(())
+    };
+    futures_util::future::try_join(publishing, hearing).await?;
+    let rate = count(messages) / begun.elapsed().as_secs_f64();
+
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    for name in [&queue, &reports] {
+        to_worker.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await?;
+    }
+    leader.close(200, "done".into()).await?;
+    worker.close(200, "done".into()).await?;
+    Ok(rate)
+}
+
+async fn measure_bare(url: &str, measured: &mut Measured) -> Result<()> {
     // Without a path lapin takes the virtual host `/`; a path that is only a slash would name one without a name.
     let url = url.trim_end_matches('/');
     let leader = Connection::connect(url, ConnectionProperties::default()).await?;

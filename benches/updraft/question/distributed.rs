@@ -1,8 +1,8 @@
 //! Distributed: scheduler, two workers, RabbitMQ and Postgres, all on this machine.
 //!
 //! *Hand-off*: the chain of `hand_off`. *Bash*: the 200 tasks of `bash_rate`, against bare Bash. *Nothing*: attempts
-//! that only evaluate a condition in their slot, through claim, grant and report, against a message through bare lapin
-//! and an answer back. `UPDRAFT_TEST_RABBITMQ` and `UPDRAFT_TEST_POSTGRES` name the servers.
+//! that only evaluate a condition in their slot, through claim, grant and report, against bare lapin: publish, consume
+//! with the same number of slots, report. `UPDRAFT_TEST_RABBITMQ` and `UPDRAFT_TEST_POSTGRES` name the servers.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::sample::{count, median, percentile};
 use crate::shape::{Shape, When, Work};
 use crate::{Bench, Result};
 
-use super::broker::{Measured, measure_bare};
+use super::broker::publish_consume_report;
 use super::hand_off::hops_of;
 
 const LENGTH: usize = 20;
 const TASKS: usize = 200;
 const NOTHINGS: usize = 2_000;
+/// Of each of the two workers.
 const SLOTS: usize = 8;
 /// After the last message, so that what is idle is idle.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -53,13 +54,13 @@ pub fn ask(bench: &Bench) -> Result<Vec<Figure>> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mut hops, mut rates, mut nothings) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut bare, mut messages) = (Vec::new(), Measured::none());
+    let (mut bare, mut messages) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let run = node.run(&chain)?;
         hops.extend(hops_of(node.attempts(&run)?)?);
         bare.push(bare::bash_rate(TASKS, 4));
         rates.push(count(TASKS) / run_seconds(&node.run(&parallel)?)?);
-        runtime.block_on(measure_bare(&rabbitmq, &mut messages))?;
+        messages.push(runtime.block_on(publish_consume_report(&rabbitmq, 2 * SLOTS, NOTHINGS))?);
         nothings.push(count(NOTHINGS) / run_seconds(&node.run(&nothing)?)?);
     }
     for worker in workers {
@@ -74,7 +75,7 @@ pub fn ask(bench: &Bench) -> Result<Vec<Figure>> {
             .against("bare, 4 at once", median(&bare))
             .target(Target::RatioAtLeast(0.6)),
         Figure::new("attempts that do nothing", median(&nothings), Unit::PerSecond)
-            .against("bare lapin, 16 slots and back", median(&messages.slots))
+            .against("bare lapin: publish, consume, report", median(&messages))
             .target(Target::RatioAtLeast(0.6)),
         Figure::new("memory (PSS) of an idle worker", idle, Unit::Mebibytes).target(Target::AtMost(20.0)),
     ])

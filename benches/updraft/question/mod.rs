@@ -13,6 +13,7 @@ mod history;
 mod idle;
 mod large_dag;
 mod noop_rate;
+mod python;
 mod sequential;
 mod tutorial;
 
@@ -36,6 +37,7 @@ const fn question(name: &'static str, asks: &'static str, ask: fn(&Bench) -> Res
 pub const QUESTIONS: &[Question] = &[
     question("hand_off", "how long from the end of a task to the start of the next", hand_off::ask),
     question("bash_rate", "how many Bash tasks per second, against bare Bash", bash_rate::ask),
+    question("python", "how fast Python tasks run, against bare forks of a warm Python", python::ask),
     question("noop_rate", "how many tasks per second when they do nothing", noop_rate::ask),
     question("backlog", "how long for 100 DAGs of 10 runs of 10 tasks", backlog::ask),
     question("blocked", "what 10,000 blocked tasks cost one that may run", blocked::ask),

@@ -23,7 +23,8 @@ impl Report {
     pub async fn run(self, session: &mut Session) -> Result<(), CliError> {
         self.source.say(session);
         let config = session.config()?;
-        let mut folder = dag_folder(config.settings(), translate::interpreter(config.settings()))?;
+        let client = session.client().await?;
+        let mut folder = dag_folder(config.settings(), translate::interpreter(config.settings()), &client.store)?;
         let mut files = folder.look().await;
         while folder.is_reading() {
             files.extend(folder.more().await);

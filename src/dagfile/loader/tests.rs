@@ -20,6 +20,7 @@ impl Dags {
             defaults: Defaults::default(),
             parsing_processes: 2,
             python: Err("no Python here".to_owned()),
+            values: None,
         });
         Self { folder, loader }
     }
@@ -144,6 +145,7 @@ async fn the_example_dags_are_free_of_problems() {
         defaults: Defaults::default(),
         parsing_processes: 2,
         python: Err("no Python here".to_owned()),
+        values: None,
     };
     for result in Loader::new(options).load(yaml).await {
         assert_eq!(result.problems, [], "{}", result.file.path);

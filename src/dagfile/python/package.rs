@@ -12,9 +12,15 @@ use sha2::{Digest, Sha256};
 /// The files of the package; a test compares the list with the folder.
 const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/__init__.py", include_bytes!("updraft_bridge/__init__.py")),
+    ("updraft_bridge/by_hand/airflow/__init__.py", include_bytes!("updraft_bridge/by_hand/airflow/__init__.py")),
     ("updraft_bridge/channel.py", include_bytes!("updraft_bridge/channel.py")),
     ("updraft_bridge/finder.py", include_bytes!("updraft_bridge/finder.py")),
     ("updraft_bridge/imports.py", include_bytes!("updraft_bridge/imports.py")),
+    ("updraft_bridge/fork.py", include_bytes!("updraft_bridge/fork.py")),
+    ("updraft_bridge/keeper.py", include_bytes!("updraft_bridge/keeper.py")),
+    ("updraft_bridge/task_log.py", include_bytes!("updraft_bridge/task_log.py")),
+    ("updraft_bridge/warm.py", include_bytes!("updraft_bridge/warm.py")),
+    ("updraft_bridge/leave.py", include_bytes!("updraft_bridge/leave.py")),
     ("updraft_bridge/limits.py", include_bytes!("updraft_bridge/limits.py")),
     ("updraft_bridge/main.py", include_bytes!("updraft_bridge/main.py")),
     ("updraft_bridge/model/__init__.py", include_bytes!("updraft_bridge/model/__init__.py")),
@@ -29,6 +35,26 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/model/edge.py", include_bytes!("updraft_bridge/model/edge.py")),
     ("updraft_bridge/model/exceptions.py", include_bytes!("updraft_bridge/model/exceptions.py")),
     ("updraft_bridge/model/later.py", include_bytes!("updraft_bridge/model/later.py")),
+    ("updraft_bridge/model/bash_task.py", include_bytes!("updraft_bridge/model/bash_task.py")),
+    ("updraft_bridge/model/command.py", include_bytes!("updraft_bridge/model/command.py")),
+    ("updraft_bridge/model/conditional.py", include_bytes!("updraft_bridge/model/conditional.py")),
+    ("updraft_bridge/model/configuration.py", include_bytes!("updraft_bridge/model/configuration.py")),
+    ("updraft_bridge/model/database.py", include_bytes!("updraft_bridge/model/database.py")),
+    ("updraft_bridge/model/extension.py", include_bytes!("updraft_bridge/model/extension.py")),
+    ("updraft_bridge/model/helpers.py", include_bytes!("updraft_bridge/model/helpers.py")),
+    ("updraft_bridge/model/hooks.py", include_bytes!("updraft_bridge/model/hooks.py")),
+    ("updraft_bridge/model/mail.py", include_bytes!("updraft_bridge/model/mail.py")),
+    ("updraft_bridge/model/object_path.py", include_bytes!("updraft_bridge/model/object_path.py")),
+    ("updraft_bridge/model/parsing.py", include_bytes!("updraft_bridge/model/parsing.py")),
+    ("updraft_bridge/model/perform.py", include_bytes!("updraft_bridge/model/perform.py")),
+    ("updraft_bridge/model/settings.py", include_bytes!("updraft_bridge/model/settings.py")),
+    ("updraft_bridge/model/signature.py", include_bytes!("updraft_bridge/model/signature.py")),
+    ("updraft_bridge/model/sql_check.py", include_bytes!("updraft_bridge/model/sql_check.py")),
+    ("updraft_bridge/model/sql_hook.py", include_bytes!("updraft_bridge/model/sql_hook.py")),
+    ("updraft_bridge/model/subdag.py", include_bytes!("updraft_bridge/model/subdag.py")),
+    ("updraft_bridge/model/templates.py", include_bytes!("updraft_bridge/model/templates.py")),
+    ("updraft_bridge/model/trigger_run.py", include_bytes!("updraft_bridge/model/trigger_run.py")),
+    ("updraft_bridge/providers.py", include_bytes!("updraft_bridge/providers.py")),
     ("updraft_bridge/model/macros.py", include_bytes!("updraft_bridge/model/macros.py")),
     ("updraft_bridge/model/mapped.py", include_bytes!("updraft_bridge/model/mapped.py")),
     ("updraft_bridge/model/operator.py", include_bytes!("updraft_bridge/model/operator.py")),
@@ -46,11 +72,18 @@ const FILES: &[(&str, &[u8])] = &[
     ("updraft_bridge/model/timezone.py", include_bytes!("updraft_bridge/model/timezone.py")),
     ("updraft_bridge/model/words.py", include_bytes!("updraft_bridge/model/words.py")),
     ("updraft_bridge/model/xcom_arg.py", include_bytes!("updraft_bridge/model/xcom_arg.py")),
+    ("updraft_bridge/model/other_python.py", include_bytes!("updraft_bridge/model/other_python.py")),
+    ("updraft_bridge/model/venv_cache.py", include_bytes!("updraft_bridge/model/venv_cache.py")),
+    ("updraft_bridge/model/virtualenv.py", include_bytes!("updraft_bridge/model/virtualenv.py")),
     ("updraft_bridge/notes.py", include_bytes!("updraft_bridge/notes.py")),
     ("updraft_bridge/parse.py", include_bytes!("updraft_bridge/parse.py")),
     ("updraft_bridge/pendulum_stand_in.py", include_bytes!("updraft_bridge/pendulum_stand_in.py")),
     ("updraft_bridge/problem.py", include_bytes!("updraft_bridge/problem.py")),
     ("updraft_bridge/run.py", include_bytes!("updraft_bridge/run.py")),
+    ("updraft_bridge/sdk_parse.py", include_bytes!("updraft_bridge/sdk_parse.py")),
+    ("updraft_bridge/sdk_spec.py", include_bytes!("updraft_bridge/sdk_spec.py")),
+    ("updraft_bridge/sdk_task.py", include_bytes!("updraft_bridge/sdk_task.py")),
+    ("updraft_bridge/sdk_trigger.py", include_bytes!("updraft_bridge/sdk_trigger.py")),
     ("updraft_bridge/spec.py", include_bytes!("updraft_bridge/spec.py")),
     ("updraft_bridge/surface.py", include_bytes!("updraft_bridge/surface.py")),
 ];
@@ -69,11 +102,22 @@ pub struct PackageError {
 /// When the cache folder cannot be written.
 pub fn install_package(cache: &Path) -> Result<PathBuf, PackageError> {
     let folder = cache.join(format!("python-{}", content_hash()));
-    if is_whole(&folder) {
-        return Ok(folder);
+    if !is_whole(&folder) {
+        put(cache, &folder).map_err(|source| PackageError { folder: folder.clone(), source })?;
     }
-    put(cache, &folder).map_err(|source| PackageError { folder: folder.clone(), source })?;
+    name(cache, &folder).map_err(|source| PackageError { folder: folder.clone(), source })?;
     Ok(folder)
+}
+
+/// `cache/python` leads to the newest copy, for people: the name of the folder changes with each version.
+fn name(cache: &Path, folder: &Path) -> io::Result<()> {
+    let (link, target) = (cache.join("python"), folder.file_name().unwrap_or_default());
+    if fs::read_link(&link).is_ok_and(|found| found == target) {
+        return Ok(());
+    }
+    let fresh = cache.join(format!(".python-link-{}-{:08x}", std::process::id(), fastrand::u32(..)));
+    std::os::unix::fs::symlink(target, &fresh)?;
+    fs::rename(&fresh, &link)
 }
 
 fn content_hash() -> String {
@@ -169,7 +213,8 @@ mod tests {
         assert_eq!(install_package(cache.path()).expect("still there"), folder);
         assert!(marker.exists(), "a whole copy is not written again");
         let entries = fs::read_dir(cache.path()).expect("listed").count();
-        assert_eq!(entries, 1, "nothing is left beside it");
+        assert_eq!(entries, 2, "beside it is only the link to it");
+        assert_eq!(fs::canonicalize(cache.path().join("python")).ok(), fs::canonicalize(&folder).ok());
     }
 
     #[test]
@@ -183,7 +228,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(fs::read_dir(cache.path()).expect("listed").count(), 1);
+        assert_eq!(fs::read_dir(cache.path()).expect("listed").count(), 2, "the copy and the link to it");
     }
 
     #[test]

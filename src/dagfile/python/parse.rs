@@ -13,13 +13,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Interpreter;
 use super::child::{Child, EXIT_PATIENCE, Ended};
+use super::{Interpreter, Runner};
 use crate::dagfile::spec::DagSpec;
+use crate::dagfile::values::{Asked, Values, Wanted, hash_of};
 use crate::domain::problem::{Place, Problem, Severity};
 
 /// The child interrupts itself at the limit and says where it was; after this much more it is killed.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// Importing Airflow takes seconds, and much longer where several interpreters do it at once for the first time.
+const SDK_START: Duration = Duration::from_secs(30);
 
 /// What one DAG file gave.
 #[derive(Debug, Default)]
@@ -29,6 +33,8 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
     /// Files under the DAGs folder that the file imported: when one changes, so does the file.
     pub local_modules: Vec<PathBuf>,
+    /// Variables and connections that the file asked for: when one changes, so does the file.
+    pub asked: Vec<Asked>,
 }
 
 /// The order to a child.
@@ -39,6 +45,29 @@ struct Request<'a> {
     dags_folder: &'a Path,
     seconds: f64,
     memory_mb: Option<u64>,
+    /// Whether somebody answers for variables and connections.
+    values: bool,
+    /// With Airflow's own classes.
+    sdk: bool,
+}
+
+/// What the file's code wants to know before the description comes.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Question {
+    GetVariable { id: u64, key: String },
+    GetConnection { id: u64, conn_id: String },
+}
+
+/// A question is short; a description need not be read twice to tell them apart.
+const LONGEST_QUESTION: usize = 4096;
+
+#[derive(Serialize)]
+struct Reply {
+    id: u64,
+    value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// A child's description of a file; `spec.rs` reads the DAGs.
@@ -73,27 +102,49 @@ enum Silence {
 }
 
 /// Loads `file` (under `dags_folder`, both absolute) in a child and describes its DAGs. Never fails as a whole.
-pub async fn parse(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -> Parsed {
+/// Its code may ask `values` for variables and connections; without them it knows only its environment's.
+pub async fn parse(interpreter: &Interpreter, dags_folder: &Path, file: &Path, values: Option<&Values>) -> Parsed {
     let place = Place::file(relative(dags_folder, file));
-    match ask(interpreter, dags_folder, file).await {
+    let mut asked = Vec::new();
+    let mut parsed = match ask(interpreter, dags_folder, file, values, &mut asked).await {
         Ok((answer, talk)) => {
             let mut parsed = read(answer, &place);
             parsed.problems.extend(talk_problem(&talk, &place));
             parsed
         }
         Err(silence) => Parsed { problems: vec![silence_problem(silence, interpreter, &place)], ..Parsed::default() },
-    }
+    };
+    parsed.asked = asked;
+    parsed
 }
 
-async fn ask(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -> Result<(Answer, Ended), Silence> {
+async fn ask(
+    interpreter: &Interpreter,
+    dags_folder: &Path,
+    file: &Path,
+    values: Option<&Values>,
+    asked: &mut Vec<Asked>,
+) -> Result<(Answer, Ended), Silence> {
     let mut child = Child::start(interpreter).map_err(Silence::NotStarted)?;
     let limits = interpreter.limits;
-    let request = Request { file, dags_folder, seconds: limits.time.as_secs_f64(), memory_mb: limits.memory_mib };
+    let (sdk, time) = match interpreter.runner {
+        Runner::Builtin => (false, limits.time),
+        Runner::Sdk(_) => (true, limits.time + SDK_START),
+    };
+    let seconds = limits.time.as_secs_f64();
+    let request = Request { file, dags_folder, seconds, memory_mb: limits.memory_mib, values: values.is_some(), sdk };
     let conversation = async {
         child.send(&request).await?;
-        child.receive().await
+        loop {
+            let body = child.receive().await?;
+            let question = if body.len() > LONGEST_QUESTION { None } else { serde_json::from_slice(&body).ok() };
+            match (question, values) {
+                (Some(question), Some(values)) => child.send(&answer(question, values, asked).await).await?,
+                (Some(_) | None, _) => return Ok::<_, io::Error>(body),
+            }
+        }
     };
-    let received = tokio::time::timeout(limits.time + GRACE, conversation).await;
+    let received = tokio::time::timeout(time + GRACE, conversation).await;
     match received {
         Err(_) => Err(Silence::Stuck(child.end(Duration::ZERO).await)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -107,6 +158,20 @@ async fn ask(interpreter: &Interpreter, dags_folder: &Path, file: &Path) -> Resu
                 Err(error) => Err(Silence::Garbled(error.to_string(), ended)),
             }
         }
+    }
+}
+
+async fn answer(question: Question, values: &Values, asked: &mut Vec<Asked>) -> Reply {
+    let (id, wanted) = match question {
+        Question::GetVariable { id, key } => (id, Wanted::Variable(key)),
+        Question::GetConnection { id, conn_id } => (id, Wanted::Connection(conn_id)),
+    };
+    let found = values.find(wanted.clone()).await;
+    asked.retain(|known| known.wanted != wanted);
+    asked.push(Asked { wanted, answer: hash_of(&found) });
+    match found {
+        Ok(value) => Reply { id, value, error: None },
+        Err(why) => Reply { id, value: Value::Null, error: Some(why) },
     }
 }
 

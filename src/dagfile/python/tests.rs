@@ -33,7 +33,7 @@ async fn parsed(path: &str) -> Parsed {
 async fn parsed_within(path: &str, limits: Limits) -> Parsed {
     let (group, file) = path.split_once('/').expect("group/file");
     let interpreter = Interpreter { limits, ..interpreter() };
-    parse(&interpreter, &folder(group), &folder(group).join(file)).await
+    parse(&interpreter, &folder(group), &folder(group).join(file), None).await
 }
 
 /// Every DAG of the file, as the domain sees it; the file must have no error.
@@ -277,7 +277,7 @@ async fn a_file_that_only_misbehaves_still_gives_its_dags() {
 #[tokio::test]
 async fn a_machine_without_python_is_told_what_to_install() {
     let interpreter = Interpreter { program: "/nowhere/python3".into(), ..interpreter() };
-    let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py")).await;
+    let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py"), None).await;
     let problem = errors(&parsed).join("");
     assert!(problem.contains("there is no `/nowhere/python3`") && problem.contains("apt install python3"), "{problem}");
 }
@@ -292,7 +292,7 @@ async fn a_file_that_went_away_is_a_problem() {
 #[tokio::test]
 async fn a_program_that_is_no_python_is_said_to_have_ended() {
     let interpreter = Interpreter { program: "/bin/false".into(), ..interpreter() };
-    let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py")).await;
+    let parsed = parse(&interpreter, &folder("good"), &folder("good").join("parallel_dag.py"), None).await;
     let problem = errors(&parsed).join("");
     assert!(problem.contains("the interpreter ended while it loaded the file: exit code 1"), "{problem}");
 }

@@ -594,7 +594,7 @@ impl Storm {
         selection.past = self.rng.u32(0..6) == 0;
         selection.future = self.rng.u32(0..6) == 0;
         let dry_run = self.rng.u32(0..10) == 0;
-        Some(match self.rng.u32(0..10) {
+        Some(match self.rng.u32(0..12) {
             0..6 => Control::Clear(Clear {
                 selection,
                 only_failed: self.rng.u32(0..3) == 0,
@@ -606,7 +606,12 @@ impl Storm {
                 let mark = [Mark::Success, Mark::Failed, Mark::Skipped][self.rng.usize(0..3)];
                 Control::MarkTasks { selection, mark, dry_run }
             }
-            _ => Control::MarkRun { dag: dag.clone(), run_id, succeeded: self.rng.bool() },
+            9 => Control::MarkRun { dag: dag.clone(), run_id, succeeded: self.rng.bool() },
+            10 => Control::NoteRun { dag: dag.clone(), run_id, note: self.rng.bool().then(|| "seen".to_owned()) },
+            _ => {
+                self.cleaned = true;
+                Control::DeleteRun { dag: dag.clone(), run_id }
+            }
         })
     }
 

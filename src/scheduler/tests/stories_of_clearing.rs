@@ -237,3 +237,28 @@ fn what_is_not_there_is_named_with_a_hint() {
     let reply = world.control(clear(selection));
     assert!(matches!(reply, Reply::Refused { why: Refused::RunNotFound { .. } }), "{reply:?}");
 }
+
+#[test]
+fn a_run_that_is_over_is_noted_and_deleted_and_one_that_is_not_stays() {
+    let mut world = world("a");
+    let (dag, run_id) = (DagId::new("d").expect("an id"), world.run_ids().swap_remove(0));
+    let note = |text: &str| Control::NoteRun { dag: dag.clone(), run_id: run_id.clone(), note: Some(text.to_owned()) };
+    let delete = Control::DeleteRun { dag: dag.clone(), run_id: run_id.clone() };
+    let why = Refused::RunNotOver { dag: dag.clone(), run_id: run_id.clone() };
+    assert_eq!(world.control(delete.clone()), Reply::Refused { why });
+    world.control(note("while it runs"));
+    assert_eq!(world.store.runs[&RunKey(1)].note.as_deref(), Some("while it runs"));
+
+    world.succeed(&["a"]);
+    assert_eq!(world.core.load().0, 0, "a finished run needs no memory");
+    world.control(note("after its end"));
+    let run = &world.store.runs[&RunKey(1)];
+    assert_eq!((run.note.as_deref(), run.state), (Some("after its end"), RunState::Success));
+    assert_eq!(world.core.load().0, 0, "a note does not keep it there");
+
+    let reply = Reply::RunDeleted { dag: dag.clone(), run_id: run_id.clone() };
+    assert_eq!(world.control(delete.clone()), reply);
+    assert!(world.store.runs.is_empty() && world.store.tasks.is_empty());
+    let why = Refused::RunNotFound { dag, run_id };
+    assert_eq!(world.control(delete), Reply::Refused { why });
+}

@@ -295,6 +295,40 @@ fn a_triggered_run_is_waited_for_without_a_slot() {
 }
 
 #[test]
+fn a_run_asked_for_again_after_its_answer_was_lost_is_made_once_by_any_leader() {
+    let mut world = World::new(settings());
+    world.add(dag("child", "c"));
+    world.add(dag("parent", "call"));
+    world.trigger("parent");
+    let (message, claim) = world.running.remove(0);
+    let request = TriggerDagRunRequest {
+        dag_id: "child".to_owned(),
+        run_id: None,
+        logical_date: None,
+        conf: serde_json::Map::new(),
+        note: None,
+        fail_when_paused: false,
+    };
+    let ask = |world: &mut World, seq| {
+        let question = Question::TriggerDagRun(request.clone());
+        world.tell(FromWorker::Asked { attempt: message.attempt, claim, seq, question });
+        match world.told.pop() {
+            Some(Answer::Triggered { run_id, .. }) => run_id,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = ask(&mut world, 1);
+    world.now += MINUTE;
+    assert_eq!(ask(&mut world, 1), first);
+    world.core = Core::restore(settings(), Epoch(2), Ids::seeded(2), world.store.unfinished());
+    let effects = world.core.resume(world.now);
+    world.take(effects);
+    assert_eq!(ask(&mut world, 1), first, "the next leader finds it too");
+    assert_ne!(ask(&mut world, 2), first, "another question is another run");
+    assert_eq!(world.store.runs.values().filter(|run| run.dag_id.as_str() == "child").count(), 2);
+}
+
+#[test]
 fn who_waits_goes_on_waiting_after_a_restart() {
     let mut world = World::new(settings());
     world.add(dag("other", "t"));

@@ -437,12 +437,17 @@ impl ModelStore {
                 let old_runs = self.runs.values().filter(is_old).map(|run| run.key).collect();
                 return History { old_runs, ..History::default() };
             }
+            Control::DeleteRun { dag, run_id } => {
+                let is_it = |run: &&RunRow| run.dag_id == *dag && run.run_id == *run_id;
+                let old_runs = self.runs.values().filter(is_it).map(|run| run.key).collect();
+                return History { old_runs, ..History::default() };
+            }
             Control::DeleteDag { .. } => return History { source: Some(String::new()), ..History::default() },
             Control::Clear(clear) => clear.selection.clone(),
             Control::MarkTasks { selection, .. } => selection.clone(),
-            Control::MarkRun { dag, run_id, .. } | Control::Explain { dag, run_id, .. } => {
-                Selection::whole_run(dag.clone(), run_id.clone())
-            }
+            Control::MarkRun { dag, run_id, .. }
+            | Control::NoteRun { dag, run_id, .. }
+            | Control::Explain { dag, run_id, .. } => Selection::whole_run(dag.clone(), run_id.clone()),
         };
         let of_dag = || self.runs.values().filter(|run| run.dag_id == selection.dag);
         let dates: Vec<Time> = of_dag()

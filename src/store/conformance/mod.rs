@@ -11,6 +11,7 @@ mod commands;
 mod faults;
 mod figures;
 mod leaders;
+mod lists;
 mod load;
 mod mysql;
 mod notifications;

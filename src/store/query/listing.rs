@@ -102,6 +102,8 @@ pub enum Test {
     /// It begins with any of these, as they are written.
     Begins(Vec<String>),
     IsThere(bool),
+    /// The field is a condition itself, and holds.
+    Holds,
 }
 
 /// One condition. All of a list hold at once.
@@ -230,6 +232,7 @@ fn condition(sql: &mut String, backend: DbBackend, wanted: &Wanted, values: &mut
         Test::Below(cell) => format!("{field} < {}", bind(cell.clone().into())),
         Test::IsThere(true) => format!("{field} IS NOT NULL"),
         Test::IsThere(false) => format!("{field} IS NULL"),
+        Test::Holds => field.to_owned(),
         Test::Contains(parts) => {
             // A backslash is a letter like any other, on every database.
             let escape = match backend {

@@ -100,6 +100,14 @@ fields! {
     VERSION_NUMBER = Field::integer("version_number", "r.version");
 }
 
+/// Whether the run of a task instance is under way, or something of it still is: a few, found by index, while the states
+/// of all task instances are not indexed, because every change of a state would pay for that.
+pub const RUN_IS_OPEN: &Field = &Field::flag(
+    "run_is_open",
+    "t.run IN (SELECT o.id FROM dag_run o WHERE o.state IN ('queued', 'running') \
+     UNION SELECT a.run FROM attempt a WHERE a.state <> 'done')",
+);
+
 fields! {
     /// Of values that tasks left.
     xcom_fields:

@@ -34,7 +34,7 @@ pub use import_errors::ImportError;
 pub use instances::{Instance, InstanceFilter};
 pub use listing::{COUNTED, Cell, Field, FieldKind, Listing, Order, Page, Test, Wanted};
 pub use lists::{
-    NumberedError, PoolUse, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
+    NumberedError, PoolUse, RUN_IS_OPEN, VersionStub, asset_event_fields, asset_fields, backfill_fields, dag_fields,
     event_log_fields, import_error_fields, pool_fields, run_fields, task_fields, version_fields, xcom_fields,
 };
 pub use notifications::NotificationFilter;

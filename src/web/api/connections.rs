@@ -106,10 +106,10 @@ pub fn operations() -> Vec<Operation> {
 }
 
 impl Shown {
-    fn of(id: &ConnectionId, connection: Connection) -> Self {
-        let names = secret::Sensitive::new(true, &[]);
+    fn of(asked: &Asked, id: &ConnectionId, connection: Connection) -> Self {
+        let names = &asked.web.settings.sensitive;
         let extra = match connection.extra_object() {
-            Some(object) => Some(secret::masked(&names, &Value::Object(object)).to_string()),
+            Some(object) => Some(secret::masked(names, &Value::Object(object)).to_string()),
             // What is no object may be a secret as a whole.
             None => connection.extra.map(|_| MASK.to_owned()),
         };
@@ -171,7 +171,8 @@ async fn list(asked: Asked) -> Answer {
     for key in &page.keys {
         // One that was deleted meanwhile is left out.
         if let Ok(id) = ConnectionId::new(key) {
-            connections.extend(asked.web.vault.connection(&id).await?.map(|connection| Shown::of(&id, connection)));
+            connections
+                .extend(asked.web.vault.connection(&id).await?.map(|connection| Shown::of(&asked, &id, connection)));
         }
     }
     good(Connections { connections, total_entries: page.total })
@@ -179,7 +180,7 @@ async fn list(asked: Asked) -> Answer {
 
 async fn get(asked: Asked) -> Answer {
     let (id, connection) = existing(&asked, asked.path("connection_id")).await?;
-    good(Shown::of(&id, connection))
+    good(Shown::of(&asked, &id, connection))
 }
 
 async fn create(asked: &Asked, body: Body, may_overwrite: bool) -> Result<(ConnectionId, Connection), Error> {
@@ -201,7 +202,7 @@ async fn create(asked: &Asked, body: Body, may_overwrite: bool) -> Result<(Conne
 async fn post(asked: Asked) -> Answer {
     let body = asked.body()?;
     let (id, connection) = create(&asked, body, false).await?;
-    made(Shown::of(&id, connection))
+    made(Shown::of(&asked, &id, connection))
 }
 
 /// The connection with those fields of another that are meant. A mask in the place of a secret changes nothing.
@@ -251,7 +252,7 @@ async fn patch(asked: Asked) -> Answer {
     let is_meant = |field: &str| fields.contains_key(field) && mask.as_ref().is_none_or(|mask| mask.contains(&field));
     let pair = (id, changed(old, new, is_meant));
     asked.web.vault.set_connections(asked.caller()?, std::slice::from_ref(&pair)).await?;
-    good(Shown::of(&pair.0, pair.1))
+    good(Shown::of(&asked, &pair.0, pair.1))
 }
 
 async fn delete(asked: Asked) -> Answer {

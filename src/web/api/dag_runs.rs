@@ -20,7 +20,7 @@ use super::asked::{Asked, Version};
 use super::dag_versions::{DagVersion, Known};
 use super::dags::{run_states, run_types};
 use super::find::{self, ALL};
-use super::lists::{Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
+use super::lists::{Cursors, Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
 use super::moment::{Moment, present, seconds_between};
 use super::operation::{Answer, Operation, good, may};
 
@@ -144,6 +144,7 @@ pub fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/dags/{dag_id}/dagRuns", "get_dag_runs", "Get Dag Runs", read, list)
             .lists(&LISTS)
+            .params([Cursors::param()])
             .answers::<DagRuns>(),
         Operation::post(
             "/dags/{dag_id}/dagRuns",
@@ -218,17 +219,19 @@ pub async fn shown(asked: &Asked, row: RunRow) -> Result<DagRun, Error> {
 
 async fn list(asked: Asked) -> Answer {
     let mut listing = LISTS.read(&asked)?;
+    let by_cursor = Cursors::read(&asked, &mut listing)?;
     if asked.path("dag_id") != ALL {
         listing = listing.only(run_fields::DAG_ID, find::dag(&asked).await?.row.dag_id.as_str());
     }
     let page = asked.web.store.list_runs(&listing).await?;
     let versions = Known::of(&asked, page.rows.iter().map(|row| row.dag_id.clone())).await?;
+    let cursors = Cursors::around(by_cursor, &listing, page.rows.len());
     good(DagRuns {
         dag_runs: page.rows.into_iter().map(|row| DagRun::of(row, &versions)).collect(),
         total_entries: page.total,
         total_entries_limit: counted_limit(page.total),
-        next_cursor: None,
-        previous_cursor: None,
+        next_cursor: cursors.next,
+        previous_cursor: cursors.previous,
     })
 }
 

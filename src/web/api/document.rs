@@ -1,11 +1,13 @@
 //! The documentation that people read, made on the server from the same document that programs get. It needs no script
 //! and nothing from outside.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use serde_json::Value;
 
-/// The page.
-pub fn page(document: &Value) -> Markup {
+use crate::web::view::frame::head;
+
+/// What the page holds.
+pub fn body(document: &Value) -> Markup {
     let paths = document["paths"].as_object();
     let groups = document["tags"].as_array().into_iter().flatten().filter_map(|tag| tag["name"].as_str());
     let groups: Vec<&str> = groups.collect();
@@ -17,31 +19,19 @@ pub fn page(document: &Value) -> Markup {
         all.filter(move |(_, _, operation)| operation["tags"][0] == group.as_str())
     };
     html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                title { "REST API · Updraft" }
+        (head("REST API", None, &html! {}))
+        p { (text(&document["info"]["description"])) " Version " (text(&document["info"]["version"])) ". "
+            a href="/openapi.json" { "The same as OpenAPI" } }
+        nav aria-label="Groups" { ul { @for group in &groups { li { a href={ "#" (anchor(group)) } { (group) } } } } }
+        @for group in &groups {
+            section id=(anchor(group)) {
+                h2 { (group) }
+                @for (path, method, operation) in of_group(group) { (one(path, method, operation)) }
             }
-            body {
-                main {
-                    h1 { "REST API" }
-                    p { (text(&document["info"]["description"])) " Version " (text(&document["info"]["version"])) ". "
-                        a href="/openapi.json" { "The same as OpenAPI" } }
-                    nav aria-label="Groups" { ul { @for group in &groups { li { a href={ "#" (anchor(group)) } { (group) } } } } }
-                    @for group in &groups {
-                        section id=(anchor(group)) {
-                            h2 { (group) }
-                            @for (path, method, operation) in of_group(group) { (one(path, method, operation)) }
-                        }
-                    }
-                    h2 id="schemas" { "Schemas" }
-                    @for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-                        (shape(name, schema))
-                    }
-                }
-            }
+        }
+        h2 id="schemas" { "Schemas" }
+        @for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+            (shape(name, schema))
         }
     }
 }

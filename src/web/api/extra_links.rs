@@ -52,7 +52,7 @@ pub fn operations() -> Vec<Operation> {
         .answers::<Questions>()
         .is_new(),
         Operation::get(
-            format!("{at}/{{map_index:[-0-9]+}}/hitlDetails").leak(),
+            format!("{at}/{{map_index}}/hitlDetails").leak(),
             "get_hitl_detail",
             "Get Hitl Detail",
             read,

@@ -1,6 +1,9 @@
 //! What a list may be asked: paging, order and filters, declared once per resource, read from the query and documented
 //! from the same declaration.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::domain::time::Time;
 use crate::store::query::{COUNTED, Cell, Field, FieldKind, Listing, Order, Test, Wanted};
 use crate::web::Error;
@@ -168,6 +171,41 @@ pub fn paging(asked: &Asked) -> Result<(u64, u64), Error> {
     let limit = asked.integer("limit", 0..=i64::MAX)?.map_or(usual, i64::unsigned_abs).min(most);
     let offset = asked.integer("offset", 0..=i64::MAX)?.map_or(0, i64::unsigned_abs);
     Ok((limit, offset))
+}
+
+/// The way from page to page for who asks for it, by an empty `cursor` at first. A cursor names a place in the list as it
+/// was asked for; whoever asks otherwise in between is at another place.
+pub struct Cursors {
+    pub next: Option<String>,
+    pub previous: Option<String>,
+}
+
+impl Cursors {
+    /// Where the page is that a cursor names; `None`: nobody gave one.
+    pub fn read(asked: &Asked, listing: &mut Listing) -> Result<bool, Error> {
+        let Some(token) = asked.one("cursor") else { return Ok(false) };
+        if !token.is_empty() {
+            let wrong = || Error::Bad("expected `cursor` to be empty, or what an earlier answer gave".to_owned());
+            let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let place = text.as_deref().and_then(|text| text.strip_prefix("from@")?.parse::<u32>().ok());
+            listing.offset = place.ok_or_else(wrong)?.into();
+        }
+        Ok(true)
+    }
+
+    /// Around a page of `rows` rows.
+    pub fn around(is_wanted: bool, listing: &Listing, rows: usize) -> Self {
+        let cursor = |place: u64| URL_SAFE_NO_PAD.encode(format!("from@{place}"));
+        let is_full = listing.limit > 0 && rows as u64 == listing.limit;
+        Self {
+            next: (is_wanted && is_full).then(|| cursor(listing.offset + listing.limit)),
+            previous: (is_wanted && listing.offset > 0).then(|| cursor(listing.offset.saturating_sub(listing.limit))),
+        }
+    }
+
+    pub fn param() -> Param {
+        Param::new("cursor", Kind::Text, "Empty at first, then `next_cursor` of the answer before.")
+    }
 }
 
 /// What is counted exactly only up to there, said as Airflow says it.

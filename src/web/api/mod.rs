@@ -44,9 +44,12 @@ mod xcoms;
 
 use std::sync::LazyLock;
 
-use actix_web::{HttpResponse, Responder};
+use actix_web::HttpResponse;
 
+use super::error::Error;
+use super::page::shell::Shell;
 use super::route::{Needs, Route};
+use super::view::frame::Here;
 use asked::Asked;
 use operation::Operation;
 
@@ -55,7 +58,6 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let groups: [(&'static str, Vec<Operation>); 24] = [
         ("DAG", dags::operations()),
         ("Task", tasks::operations()),
-        // What stands below a task instance comes before the task instance: one of its parts may look like an index.
         ("Task Instance", logs::operations()),
         ("Task Instance", extra_links::operations()),
         ("XCom", xcoms::operations()),
@@ -105,7 +107,11 @@ pub fn routes() -> Vec<Route> {
             task_change::mark_the_old_way,
         ),
     ];
-    for (operation, (path, old_path)) in OPERATIONS.iter().zip(PATHS.iter()) {
+    let mut rows: Vec<_> = OPERATIONS.iter().zip(PATHS.iter()).collect();
+    // The first path that fits is taken. A brace comes after every letter: so what is spelt out comes before what may
+    // be anything.
+    rows.sort_by_key(|(operation, _)| operation.path);
+    for (operation, (path, old_path)) in rows {
         routes.push(operation.route(path));
         routes.extend(old_path.as_deref().map(|path| operation.route(path)));
     }
@@ -116,9 +122,10 @@ async fn document_for_programs(asked: Asked) -> HttpResponse {
     HttpResponse::Ok().json(openapi::document(asked.web.settings.version, &OPERATIONS))
 }
 
-async fn document_for_people(asked: Asked) -> impl Responder {
-    let document = openapi::document(asked.web.settings.version, &OPERATIONS);
-    document::page(&serde_json::to_value(&document).unwrap_or_default())
+async fn document_for_people(shell: Shell) -> Result<HttpResponse, Error> {
+    let document = openapi::document(shell.web.settings.version, &OPERATIONS);
+    let body = document::body(&serde_json::to_value(&document).unwrap_or_default());
+    shell.page("REST API", Here::Elsewhere, &body).await
 }
 
 #[cfg(test)]
@@ -148,7 +155,7 @@ mod tests {
             let name = part.split('"').next().unwrap_or_default();
             assert!(schemas.contains_key(name), "{name} is described");
         }
-        let page = document::page(&document).into_string();
+        let page = document::body(&document).into_string();
         assert!(page.contains("trigger_dag_run") && !page.contains("<script"));
     }
 }

@@ -110,12 +110,22 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-/// The engine keeps what a run was triggered with, and no remark that comes later.
+/// What is noted of a task instance is how it came to its state, in the engine's words.
 pub fn refuse_note(note: Option<&String>) -> Result<(), Error> {
     match note {
-        Some(_) => Err(Error::Bad("a note can be given when a run is triggered, and not be changed later".to_owned())),
+        Some(_) => Err(Error::Bad("a note belongs to a run here: change the note of the run instead".to_owned())),
         None => Ok(()),
     }
+}
+
+async fn note_run(asked: &Asked, run: &RunRow, note: Option<String>) -> Result<(), Error> {
+    const LONGEST: usize = 1_000;
+    if note.as_ref().is_some_and(|note| note.chars().count() > LONGEST) {
+        let message = format!("String should have at most {LONGEST} characters");
+        return Err(Error::field("string_too_long", &["body", "note"], message, Value::Null));
+    }
+    let wish = Control::NoteRun { dag: run.dag_id.clone(), run_id: run.run_id.clone(), note };
+    asked.web.control(asked.caller()?, wish).await.map(|_| ())
 }
 
 async fn patch(asked: Asked) -> Answer {
@@ -125,7 +135,13 @@ async fn patch(asked: Asked) -> Answer {
         body.note = body.note.filter(|_| mask.contains(&"note"));
     }
     let run = find::run(&asked).await?;
-    refuse_note(body.note.as_ref())?;
+    let fields = asked.object()?;
+    if let Some(note) = body.note {
+        note_run(&asked, &run, Some(note)).await?;
+    } else if fields.contains_key("note") && asked.update_mask().is_none_or(|mask| mask.contains(&"note")) {
+        // Null takes the note away.
+        note_run(&asked, &run, None).await?;
+    }
     if let Some(state) = &body.state {
         mark(&asked, &run, state).await?;
     }
@@ -194,9 +210,11 @@ fn refuse_only_new(only_new: bool) -> Result<(), Error> {
 
 async fn clear(asked: Asked) -> Answer {
     let body: ClearBody = asked.body()?;
-    refuse_note(body.note.as_ref())?;
     refuse_only_new(body.only_new)?;
     let run = find::run(&asked).await?;
+    if !body.dry_run && body.note.is_some() {
+        note_run(&asked, &run, body.note.clone()).await?;
+    }
     let touched = clear_run(&asked, &run, body.only_failed, body.dry_run).await?;
     if body.dry_run {
         return answer_touched(&asked, &touched).await;
@@ -207,7 +225,6 @@ async fn clear(asked: Asked) -> Answer {
 
 async fn clear_many(asked: Asked) -> Answer {
     let body: ClearManyBody = asked.body()?;
-    refuse_note(body.note.as_ref())?;
     refuse_only_new(body.only_new)?;
     let mut runs = Vec::new();
     for named in &body.dag_runs {
@@ -215,6 +232,9 @@ async fn clear_many(asked: Asked) -> Answer {
     }
     let mut touched = Vec::new();
     for run in &runs {
+        if !body.dry_run && body.note.is_some() {
+            note_run(&asked, run, body.note.clone()).await?;
+        }
         touched.append(&mut clear_run(&asked, run, body.only_failed, body.dry_run).await?);
     }
     if body.dry_run {
@@ -251,7 +271,9 @@ async fn change_many(asked: Asked) -> Answer {
             bulk::Verb::Create => return Err(Error::Bad("a run is created by triggering it".to_owned())),
             bulk::Verb::Update | bulk::Verb::Delete => named_run(asked, &named).await?,
         };
-        refuse_note(named.note.as_ref())?;
+        if let Some(note) = named.note.clone().filter(|_| verb == bulk::Verb::Update) {
+            note_run(asked, &run, Some(note)).await?;
+        }
         match (verb, &named.state) {
             (bulk::Verb::Delete, _) => delete_run(asked, &run).await?,
             (bulk::Verb::Create | bulk::Verb::Update, Some(state)) => mark(asked, &run, state).await?,

@@ -148,7 +148,7 @@ struct OldPatch {
 }
 
 const AT: &str = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}";
-const INDEXED: &str = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index:[-0-9]+}";
+const INDEXED: &str = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}";
 
 pub fn operations() -> Vec<Operation> {
     let edit = may(Action::Edit, Resource::TaskInstance);
@@ -176,7 +176,7 @@ pub fn operations() -> Vec<Operation> {
         .answers::<TaskInstances>()
         .is_new(),
         Operation::patch(
-            "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index:[-0-9]+}/dry_run",
+            "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/dry_run",
             "patch_task_instance_dry_run_by_map_index",
             "Patch Mapped Task Instance Dry Run",
             edit,

@@ -13,14 +13,14 @@ use crate::domain::attempt::{AttemptState, Outcome};
 use crate::domain::ids::{MapIndex, RunKey, TryNumber};
 use crate::domain::state::TaskState;
 use crate::protocol::control::{Control, TouchedTask};
-use crate::store::query::{Cell, Listing, Test, task_fields};
+use crate::store::query::{Cell, Listing, RUN_IS_OPEN, Test, task_fields};
 use crate::store::write::{AttemptRow, RunRow, TaskRow};
 use crate::web::Error;
 
 use super::asked::Asked;
 use super::dag_versions::{DagVersion, Known};
 use super::find::{self, ALL};
-use super::lists::{Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
+use super::lists::{Cursors, Kind, Lists, Param, counted_limit, pattern, prefix, range, value, word};
 use super::moment::seconds_between;
 use super::operation::{Answer, Operation, good, may};
 
@@ -217,7 +217,7 @@ pub fn operations() -> Vec<Operation> {
             list,
         )
         .lists(&LISTS)
-        .params([group()])
+        .params([group(), Cursors::param()])
         .answers::<TaskInstances>(),
         Operation::get(
             "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped",
@@ -250,7 +250,7 @@ pub fn operations() -> Vec<Operation> {
         .params([index()])
         .answers::<Dependencies>(),
         Operation::get(
-            concat_at("/{map_index:[-0-9]+}/tries"),
+            concat_at("/{map_index}/tries"),
             "get_mapped_task_instance_tries",
             "Get Mapped Task Instance Tries",
             read,
@@ -258,7 +258,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .answers::<Tries>(),
         Operation::get(
-            concat_at("/{map_index:[-0-9]+}/tries/{task_try_number}"),
+            concat_at("/{map_index}/tries/{task_try_number}"),
             "get_mapped_task_instance_try_details",
             "Get Mapped Task Instance Try Details",
             read,
@@ -266,21 +266,15 @@ pub fn operations() -> Vec<Operation> {
         )
         .answers::<Try>(),
         Operation::get(
-            concat_at("/{map_index:[-0-9]+}/dependencies"),
+            concat_at("/{map_index}/dependencies"),
             "get_task_instance_dependencies_by_map_index",
             "What holds a mapped task instance now",
             read,
             dependencies,
         )
         .answers::<Dependencies>(),
-        Operation::get(
-            concat_at("/{map_index:[-0-9]+}"),
-            "get_mapped_task_instance",
-            "Get Mapped Task Instance",
-            read,
-            get,
-        )
-        .answers::<TaskInstance>(),
+        Operation::get(concat_at("/{map_index}"), "get_mapped_task_instance", "Get Mapped Task Instance", read, get)
+            .answers::<TaskInstance>(),
         Operation::get(AT, "get_task_instance", "Get Task Instance", read, get).answers::<TaskInstance>(),
     ]
 }
@@ -404,12 +398,33 @@ async fn list(asked: Asked) -> Answer {
         let names = entry.definition.tasks_of_group(group).into_iter().map(|id| id.as_str().into()).collect();
         listing = listing.and(task_fields::TASK_ID, Test::OneOf(names));
     }
-    answer_page(&asked, &listing).await
+    answer_page(&asked, listing).await
 }
 
-async fn answer_page(asked: &Asked, listing: &Listing) -> Answer {
-    let page = asked.web.store.list_tasks(listing).await?;
-    good(collection(shown(asked, page.rows).await?, page.total))
+/// Who asks for what is under way is led there by the runs that are: what a task instance of a run that is over can
+/// be is left out of account.
+fn narrowed(listing: Listing) -> Listing {
+    let is_under_way = |cell: &Cell| match cell {
+        Cell::Text(word) => {
+            word.parse::<TaskState>().is_ok_and(|state| !state.is_finished() && state != TaskState::None)
+        }
+        Cell::Integer(_) | Cell::Flag(_) => false,
+    };
+    let states = listing.wanted.iter().filter(|wanted| wanted.field == task_fields::STATE);
+    let is_narrow = states.into_iter().any(|wanted| match &wanted.test {
+        Test::OneOf(cells) => cells.iter().all(is_under_way),
+        _ => false,
+    });
+    if is_narrow { listing.and(RUN_IS_OPEN, Test::Holds) } else { listing }
+}
+
+async fn answer_page(asked: &Asked, mut listing: Listing) -> Answer {
+    let by_cursor = Cursors::read(asked, &mut listing)?;
+    let listing = narrowed(listing);
+    let page = asked.web.store.list_tasks(&listing).await?;
+    let cursors = Cursors::around(by_cursor, &listing, page.rows.len());
+    let collection = collection(shown(asked, page.rows).await?, page.total);
+    good(TaskInstances { next_cursor: cursors.next, previous_cursor: cursors.previous, ..collection })
 }
 
 async fn batch(asked: Asked) -> Answer {
@@ -422,7 +437,7 @@ async fn batch(asked: Asked) -> Answer {
     ];
     let asked = asked.with_filters_of_body(&names)?;
     let listing = scope(&asked, LISTS.read(&asked)?).await?;
-    answer_page(&asked, &listing).await
+    answer_page(&asked, listing).await
 }
 
 async fn list_mapped(asked: Asked) -> Answer {

@@ -83,12 +83,12 @@ pub fn operations() -> Vec<Operation> {
 
 impl Shown {
     /// A value whose key speaks of a secret is masked, as in Airflow.
-    fn of(variable: Variable) -> Self {
-        let names = secret::Sensitive::new(true, &[]);
+    fn of(asked: &Asked, variable: Variable) -> Self {
+        let names = &asked.web.settings.sensitive;
         let is_secret = names.is_sensitive(variable.key.as_str());
         let value = match serde_json::from_str::<Value>(&variable.value) {
             _ if is_secret => "***".to_owned(),
-            Ok(value @ Value::Object(_)) => secret::masked(&names, &value).to_string(),
+            Ok(value @ Value::Object(_)) => secret::masked(names, &value).to_string(),
             Ok(_) | Err(_) => variable.value,
         };
         Self {
@@ -134,14 +134,15 @@ async fn list(asked: Asked) -> Answer {
     for key in &page.keys {
         // One that was deleted meanwhile is left out.
         if let Ok(id) = VariableKey::new(key) {
-            variables.extend(asked.web.vault.variable(&id).await?.map(Shown::of));
+            variables.extend(asked.web.vault.variable(&id).await?.map(|variable| Shown::of(&asked, variable)));
         }
     }
     good(Variables { variables, total_entries: page.total })
 }
 
 async fn get(asked: Asked) -> Answer {
-    good(Shown::of(existing(&asked, asked.path("variable_key")).await?))
+    let variable = existing(&asked, asked.path("variable_key")).await?;
+    good(Shown::of(&asked, variable))
 }
 
 async fn create(asked: &Asked, body: Body, may_overwrite: bool) -> Result<Variable, Error> {
@@ -155,7 +156,8 @@ async fn create(asked: &Asked, body: Body, may_overwrite: bool) -> Result<Variab
 
 async fn post(asked: Asked) -> Answer {
     let body = asked.body()?;
-    made(Shown::of(create(&asked, body, false).await?))
+    let variable = create(&asked, body, false).await?;
+    made(Shown::of(&asked, variable))
 }
 
 async fn patch(asked: Asked) -> Answer {
@@ -175,7 +177,7 @@ async fn patch(asked: Asked) -> Answer {
         variable.description = new.description;
     }
     asked.web.vault.set_variables(asked.caller()?, std::slice::from_ref(&variable)).await?;
-    good(Shown::of(variable))
+    good(Shown::of(&asked, variable))
 }
 
 async fn delete(asked: Asked) -> Answer {

@@ -245,7 +245,7 @@ impl Rows<'_> {
                     thead {
                         tr {
                             @if self.may(Action::Edit, Resource::Dag) {
-                                th.tight scope="col" {
+                                th.tight.wide-only scope="col" {
                                     input.only-script type="checkbox" data-choose-all aria-label="Choose all rows";
                                     span.unseen { "Chosen" }
                                 }
@@ -274,7 +274,7 @@ impl Rows<'_> {
         html! {
             tr id={ "dag-" (id) } {
                 @if self.may(Action::Edit, Resource::Dag) {
-                    td.tight {
+                    td.tight.wide-only {
                         input type="checkbox" name="chosen" value=(id) form="bulk" aria-label={ "Choose " (id) };
                     }
                 }

@@ -41,7 +41,7 @@ fn problem(shell: &Shell, error: &ImportError) -> Markup {
                 span.push.quiet { (time::ago(error.at, shell.now)) }
             }
             p { (problem.message) }
-            @if let Some(hint) = &problem.hint { p { b { "Try: " } (hint) } }
+            @if let Some(hint) = &problem.hint { p.quiet { (hint) } }
             @if let Some(detail) = &problem.detail { details { summary { "Details" } pre { (detail) } } }
         }
     }

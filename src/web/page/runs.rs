@@ -107,10 +107,10 @@ fn table(shell: &Shell, runs: &[RunRow]) -> Markup {
                         th scope="col" { "State" }
                         th scope="col" { "DAG" }
                         th scope="col" { "Run" }
-                        th scope="col" { "Logical date" }
+                        th.wide-only scope="col" { "Logical date" }
                         th scope="col" { "Started" }
                         th.number scope="col" { "Took" }
-                        th scope="col" { "By" }
+                        th.wide-only scope="col" { "By" }
                     }
                 }
                 tbody { @for run in runs { (row(shell, run)) } }
@@ -126,10 +126,10 @@ fn row(shell: &Shell, run: &RunRow) -> Markup {
             td { (badge(run.state)) }
             td.name { a.plain.break href=(dag) { (run.dag_id) } }
             td.name { a.title.break href={ (dag) "/runs/" (escape(run.run_id.as_str())) } { (run.run_id) } }
-            td { @if let Some(date) = run.logical_date { (time::clock(date, chrono_tz::UTC, shell.now)) } @else { (time::dash()) } }
+            td.wide-only { @if let Some(date) = run.logical_date { (time::clock(date, chrono_tz::UTC, shell.now)) } @else { (time::dash()) } }
             td { (time::ago_or_dash(run.started_at, shell.now)) }
             td.number { (time::took(run.started_at, run.ended_at, shell.now)) }
-            td.nowrap.quiet { (run.user.as_deref().unwrap_or(run.triggered_by.as_str())) }
+            td.nowrap.quiet.wide-only { (run.user.as_deref().unwrap_or(run.triggered_by.as_str())) }
         }
     }
 }

@@ -16,6 +16,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use maud::Markup;
 
+use crate::auth::{Action, Resource};
 use crate::domain::time::Time;
 use crate::web::asset;
 use crate::web::view::address::Address;
@@ -100,6 +101,7 @@ impl Shell {
             title,
             here,
             user: Some(&self.caller.user),
+            closed: &self.closed(),
             csrf: self.caller.csrf(),
             theme: self.theme,
             numbers,
@@ -126,6 +128,16 @@ impl Shell {
             return Ok(answer.body(squeezed));
         }
         Ok(answer.body(text))
+    }
+
+    fn closed(&self) -> Vec<Here> {
+        let guarded = [
+            (Here::Variables, Resource::Variable),
+            (Here::Connections, Resource::Connection),
+            (Here::Users, Resource::User),
+            (Here::Config, Resource::Configuration),
+        ];
+        guarded.into_iter().filter(|(_, what)| !self.caller.may(Action::Read, *what)).map(|(place, _)| place).collect()
     }
 
     async fn numbers(&self) -> Result<Numbers, Error> {

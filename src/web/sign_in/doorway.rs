@@ -11,6 +11,7 @@ pub fn doorway(settings: &WebSettings, title: &str, body: &Markup) -> Markup {
         title,
         here: Here::Elsewhere,
         user: None,
+        closed: &[],
         csrf: "",
         theme: Theme::System,
         numbers: Numbers::default(),

@@ -139,8 +139,8 @@ fn body(user: &str, next: &str, wrong: Option<&str>) -> Markup {
         h1 { "Sign in" }
         form.form method="post" action="/login" {
             input type="hidden" name="next" value=(local(next));
-            (field(&Field { name: "username", label: "Username", value: user, required: true, ..Field::default() }))
-            (field(&Field { name: "password", label: "Password", kind: "password", required: true, wrong, ..Field::default() }))
+            (field(&Field { name: "username", label: "Username", value: user, required: true, autocomplete: "username", ..Field::default() }))
+            (field(&Field { name: "password", label: "Password", kind: "password", required: true, wrong, autocomplete: "current-password", ..Field::default() }))
             div.row { button.button.main type="submit" { "Sign in" } }
         }
     }

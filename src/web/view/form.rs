@@ -37,6 +37,8 @@ pub struct Field<'a> {
     /// `text` where empty.
     pub kind: &'a str,
     pub required: bool,
+    /// What a browser may fill in: `current-password`. Nothing where empty.
+    pub autocomplete: &'a str,
     /// More than one line.
     pub lines: Option<u32>,
     pub mono: bool,
@@ -54,6 +56,7 @@ pub fn field(field: &Field<'_>) -> Markup {
     let described = (!field.help.is_empty() || field.wrong.is_some()).then_some(&help);
     let class = field.mono.then_some("mono");
     let kind = if field.kind.is_empty() { "text" } else { field.kind };
+    let autocomplete = if field.autocomplete.is_empty() { "off" } else { field.autocomplete };
     let invalid = field.wrong.map(|_| "true");
     html! {
         div.field {
@@ -63,7 +66,7 @@ pub fn field(field: &Field<'_>) -> Markup {
                     aria-describedby=[described] aria-invalid=[invalid] spellcheck="false" { (field.value) }
             } @else {
                 input id=(id) name=(field.name) type=(kind) value=(field.value) class=[class] required[field.required]
-                    aria-describedby=[described] aria-invalid=[invalid] autocomplete="off" spellcheck="false";
+                    aria-describedby=[described] aria-invalid=[invalid] autocomplete=(autocomplete) spellcheck="false";
             }
             @if described.is_some() {
                 div id=(help) {

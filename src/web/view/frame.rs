@@ -107,6 +107,8 @@ pub struct Page<'a> {
     pub here: Here,
     /// Who is signed in; `None` on the page where one does.
     pub user: Option<&'a str>,
+    /// Pages that they may not see: no way leads there.
+    pub closed: &'a [Here],
     pub csrf: &'a str,
     pub theme: Theme,
     pub numbers: Numbers,
@@ -140,7 +142,10 @@ pub fn frame(page: &Page<'_>, body: &Markup) -> Markup {
                 a.skip-link href="#content" { "Skip to the content" }
                 div.thread title="Connecting again" {}
                 @if let Some(user) = page.user { (header(page, user)) }
-                main #content tabindex="-1" { (body) }
+                main #content tabindex="-1" class=[page.user.is_none().then_some("alone")] {
+                    @if page.user.is_none() { p.brand { (mark()) "Updraft" } }
+                    (body)
+                }
                 footer.foot {
                     span { (page.instance) " " (page.version) }
                     span.push.wide-only { kbd { "?" } " shortcuts" }
@@ -156,10 +161,10 @@ fn header(page: &Page<'_>, user: &str) -> Markup {
     html! {
         header.top {
             a.brand href="/" {
-                svg.mark viewBox="0 0 16 16" aria-hidden="true" { path d="M8 1l6.5 13L8 10.6 1.5 14z"; }
+                (mark())
                 "Updraft"
             }
-            (navigation(page.here))
+            (navigation(page.here, page.closed))
             (search())
             (numbers(&page.numbers))
             div.side { (theme_switch()) (mine(user, page.csrf)) }
@@ -167,19 +172,23 @@ fn header(page: &Page<'_>, user: &str) -> Markup {
     }
 }
 
+fn mark() -> Markup {
+    html! { svg.mark viewBox="0 0 16 16" aria-hidden="true" { path d="M8 1l6.5 13L8 10.6 1.5 14z"; } }
+}
+
 fn way(here: Here, (place, word, address, key): Way) -> Markup {
     let current = (here == place).then_some("page");
     html! { a href=(address) aria-current=[current] data-key={ "g " (key) } { (word) } }
 }
 
-fn navigation(here: Here) -> Markup {
+fn navigation(here: Here, closed: &[Here]) -> Markup {
     let within = ADMIN.iter().any(|(place, ..)| *place == here);
     html! {
         nav.nav aria-label="Pages" {
             @for next in MAIN { (way(here, next)) }
             details.menu.here[within] {
                 summary { "Admin " (icon(Icon::Down)) }
-                div.sheet { @for next in ADMIN { (way(here, next)) } }
+                div.sheet { @for next in ADMIN.into_iter().filter(|(place, ..)| !closed.contains(place)) { (way(here, next)) } }
             }
         }
     }
@@ -303,6 +312,7 @@ mod tests {
             title: "Runs",
             here: Here::Runs,
             user: Some("ada"),
+            closed: &[Here::Users],
             csrf: "token",
             theme: Theme::Dark,
             numbers: Numbers { running: 1204, failed_today: 3, slots: Some(32), ..Numbers::default() },
@@ -328,6 +338,7 @@ mod tests {
     fn the_frame_says_where_one_is_and_shows_the_numbers() {
         let html = frame(&page(), &html! {}).into_string();
         assert!(html.contains(r#"<a href="/runs" aria-current="page" data-key="g r">Runs</a>"#), "{html}");
+        assert!(!html.contains(r#"href="/users""#) && html.contains(r#"href="/pools""#), "{html}");
         assert!(html.contains("1,204") && html.contains("/32"), "{html}");
         assert!(html.contains(r#"data-theme="dark""#));
     }

@@ -120,6 +120,9 @@ fn starts_a_run(question: &Question) -> bool {
         | Question::DeleteVariable { .. }
         | Question::GetAssetEvents { .. }
         | Question::GetRunState { .. }
-        | Question::LookAt { .. } => false,
+        | Question::LookAt { .. }
+        | Question::GetXComs { .. }
+        | Question::FindRuns(_)
+        | Question::FindTasks(_) => false,
     }
 }

@@ -68,6 +68,27 @@ pub struct SpawnSpec {
     pub cwd: PathBuf,
     pub base: Base,
     pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// What a process is made from. Program, arguments and base are needed either way: whatever keeps the
+/// quicker way from working, the process is then started by them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The program is started.
+    #[default]
+    Exec,
+    /// A fork of the warm interpreter that the program and its arguments make.
+    Warm(Warm),
+}
+
+/// What the warm interpreter may do before the task, and for many tasks at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warm {
+    /// The DAG file that the task imports, below the working folder.
+    pub file: Option<PathBuf>,
 }
 
 /// What a process's environment is built on.
@@ -96,7 +117,13 @@ pub enum FromCompanion {
     /// It cannot be this worker's companion, and leaves.
     Cannot { why: String },
     /// `start_time` is that of `/proc/<pid>/stat`; pid and start time together are never reused.
-    Spawned { id: u64, pid: u32, start_time: u64 },
+    Spawned {
+        id: u64,
+        pid: u32,
+        start_time: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<Remark>,
+    },
     /// Nothing runs; `why` is a sentence for people.
     SpawnFailed { id: u64, why: String },
     /// The process ended. With `strays`, processes that it left in its group may
@@ -106,6 +133,16 @@ pub enum FromCompanion {
     Gone { id: u64 },
     /// The lease ended: every process is being killed, none will be started, and the companion leaves when all are gone.
     LeaseOver,
+}
+
+/// What there is to say about how a process began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remark {
+    /// It began slower than it could have, for a reason of the file's: for those who wonder.
+    Slower(String),
+    /// It began otherwise than it should have.
+    Otherwise(String),
 }
 
 /// How a process ended.

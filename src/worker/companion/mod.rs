@@ -8,6 +8,8 @@
 //!      end of lease ────► the same, whether or not the worker lives, or is stopped
 //! ```
 //!
+//! A Python task is forked from a warm interpreter (`nursery`), and is a child of the companion like any other.
+//!
 //! It is the same binary under a hidden subcommand, with the socket as standard
 //! input. Plain threads and blocking calls: no runtime, no actor, no log. Only for
 //! the obituary, when nothing is left to guard, does it begin a runtime. It
@@ -18,6 +20,7 @@
 pub mod frame;
 mod keeper;
 mod lease;
+mod nursery;
 mod obituary;
 mod port;
 mod proc;
@@ -25,6 +28,7 @@ mod spawner;
 mod table;
 mod will;
 
+pub use nursery::WARM_WORD;
 pub use will::{BrokerAccess, Will};
 
 pub use proc::{ProcessId, Stat, all as all_processes, start_time};
@@ -34,7 +38,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -45,6 +49,7 @@ use super::journal::Journal;
 use frame::{FromCompanion, ToCompanion};
 use keeper::Fate;
 use lease::Lease;
+use nursery::Nursery;
 use port::Port;
 use table::Table;
 
@@ -118,11 +123,17 @@ fn guard() -> io::Result<()> {
     let lease = if leased { Lease::Awaited } else { Lease::Open };
     let table = Arc::new(Table::new(Duration::from_millis(kill_grace), lease));
     start("reaper", &table, &port, spawner::reap)?;
+    let (to_fork, wishes) = mpsc::channel();
+    let (nursery, wishes) = (Arc::new(Nursery::default()), Arc::new(Mutex::new(wishes)));
     // Parallel spawns near the core count beat many (DESIGN §7).
     let spawners = thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     for _ in 0..spawners {
-        start("spawner", &table, &port, spawner::serve)?;
+        let to_fork = to_fork.clone();
+        start("spawner", &table, &port, move |table, port| spawner::serve(table, port, &to_fork))?;
+        let (nursery, wishes) = (Arc::clone(&nursery), Arc::clone(&wishes));
+        start("warmer", &table, &port, move |table, port| spawner::serve_warm(table, port, &nursery, &wishes))?;
     }
+    drop(to_fork);
     port.send(&FromCompanion::Ready { pid: std::process::id() });
     // This thread spawns nothing, so that no program which is slow to start can keep it from killing.
     let (fate, since) = keeper::keep(&table, &port);
@@ -143,7 +154,12 @@ fn guard() -> io::Result<()> {
     }
 }
 
-fn start(name: &str, table: &Arc<Table>, port: &Arc<Port>, run: fn(&Table, &Port)) -> io::Result<()> {
+fn start(
+    name: &str,
+    table: &Arc<Table>,
+    port: &Arc<Port>,
+    run: impl FnOnce(&Table, &Port) + Send + 'static,
+) -> io::Result<()> {
     let (table, port) = (Arc::clone(table), Arc::clone(port));
     thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || run(&table, &port))?;
     Ok(())

@@ -1,19 +1,23 @@
-//! The companion's births and deaths: threads that take frames and spawn, and one that reaps.
+//! The companion's births and deaths: threads that take frames and spawn, some that let the warm interpreter fork, and
+//! one that reaps.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, wait};
 
-use super::frame::{Base, End, FromCompanion, SpawnSpec, ToCompanion};
+use super::frame::{Base, End, FromCompanion, Origin, Remark, SpawnSpec, Stop, ToCompanion};
+use super::nursery::{NotWarm, Nursery};
 use super::port::Port;
 use super::proc;
-use super::table::{Ended, Table};
+use super::table::{Birth, Ended, Table};
 use crate::worker::boot_time::BootTime;
 
 /// How long to wait before each new try when the machine has no room for a process at this moment.
@@ -23,7 +27,7 @@ const TRY_AGAIN: [Duration; 3] = [Duration::from_millis(50), Duration::from_mill
 const NO_LEASE: &str = "the worker's lease is over, or has not begun";
 
 /// Takes frames until the worker is gone. Several threads do this side by side.
-pub fn serve(table: &Table, port: &Port) {
+pub fn serve(table: &Table, port: &Port, to_fork: &Sender<Wish>) {
     loop {
         let frame = match port.receive() {
             Ok(Some(frame)) => frame,
@@ -34,7 +38,13 @@ pub fn serve(table: &Table, port: &Port) {
             }
         };
         match frame {
-            (ToCompanion::Spawn { id, spec }, descriptors) => start(table, port, id, &spec, descriptors),
+            (ToCompanion::Spawn { id, spec }, descriptors) => match &spec.origin {
+                Origin::Exec => start(table, port, id, &spec, descriptors),
+                Origin::Warm(_) => {
+                    // It fails only when those who fork are gone, and then so is the worker.
+                    let _ = to_fork.send(Wish { id, spec, descriptors });
+                }
+            },
             (ToCompanion::Signal { id, signal }, _) => table.lock().signal(id, signal),
             (ToCompanion::Lease { until }, _) => {
                 let mut inner = table.lock();
@@ -49,22 +59,73 @@ pub fn serve(table: &Table, port: &Port) {
     table.for_keeper.notify_one();
 }
 
+/// A process that is to be forked, with what travelled with the wish for it.
+pub struct Wish {
+    id: u64,
+    spec: SpawnSpec,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Forks tasks from the warm interpreter until nobody can wish for one. Threads of their own do this, since those who
+/// take frames must not wait for Python: a lease or a signal may be in the next one.
+pub fn serve_warm(table: &Table, port: &Port, nursery: &Nursery, wishes: &Mutex<Receiver<Wish>>) {
+    loop {
+        // A block of its own, so that the next one can wait while this one forks.
+        let wish = { wishes.lock().unwrap_or_else(PoisonError::into_inner).recv() };
+        let Ok(Wish { id, spec, descriptors }) = wish else { return };
+        start_warm(table, port, nursery, id, &spec, descriptors);
+    }
+}
+
+fn start_warm(table: &Table, port: &Port, nursery: &Nursery, id: u64, spec: &SpawnSpec, descriptors: Vec<OwnedFd>) {
+    let Some(birth) = begin(table, port, id) else { return };
+    match nursery.fork(spec, &descriptors) {
+        Ok(unborn) => {
+            drop(descriptors);
+            let (pid, remark) = (unborn.pid, unborn.slower.clone().map(Remark::Slower));
+            let ended = announce(table, port, birth, id, pid, remark);
+            // It stands in the table, so it may begin; without the word it leaves by itself.
+            if ended.is_none() && table.lock().may_start(BootTime::now()) && unborn.go(spec).is_err() {
+                table.lock().signal(id, Stop::Kill);
+            }
+            if let Some(ended) = ended {
+                tell(table, port, ended);
+            }
+        }
+        Err(NotWarm::Never) => exec(table, port, birth, id, spec, descriptors, None),
+        Err(NotWarm::Failed(why)) => {
+            let why = format!("The warm interpreter could not start it ({why}): a fresh one does");
+            exec(table, port, birth, id, spec, descriptors, Some(Remark::Otherwise(why)));
+        }
+    }
+}
+
 fn start(table: &Table, port: &Port, id: u64, spec: &SpawnSpec, descriptors: Vec<OwnedFd>) {
-    let Some(birth) = table.lock().begin(BootTime::now()) else {
+    if let Some(birth) = begin(table, port, id) {
+        exec(table, port, birth, id, spec, descriptors, None);
+    }
+}
+
+fn begin(table: &Table, port: &Port, id: u64) -> Option<Birth> {
+    let birth = table.lock().begin(BootTime::now());
+    if birth.is_none() {
         say(table, port, &FromCompanion::SpawnFailed { id, why: NO_LEASE.to_owned() });
-        return;
-    };
+    }
+    birth
+}
+
+fn exec(
+    table: &Table,
+    port: &Port,
+    birth: Birth,
+    id: u64,
+    spec: &SpawnSpec,
+    descriptors: Vec<OwnedFd>,
+    remark: Option<Remark>,
+) {
     match spawn(table, spec, descriptors) {
         Ok(pid) => {
-            let raw = pid.as_raw_nonzero().get();
-            // The process cannot be gone, at most a zombie, unless the reaper was
-            // faster; then its start time is of no use to anybody.
-            let start_time = proc::stat(raw).map_or(0, |stat| stat.start_time);
-            say(table, port, &FromCompanion::Spawned { id, pid: raw.unsigned_abs(), start_time });
-            // The lock is taken after the message is sent: an exit can only be told after its birth.
-            let ended = table.lock().born(birth, id, pid);
-            table.for_reaper.notify_one();
-            if let Some(ended) = ended {
+            if let Some(ended) = announce(table, port, birth, id, pid, remark) {
                 tell(table, port, ended);
             }
         }
@@ -73,6 +134,19 @@ fn start(table: &Table, port: &Port, id: u64, spec: &SpawnSpec, descriptors: Vec
             say(table, port, &FromCompanion::SpawnFailed { id, why });
         }
     }
+}
+
+/// Says that a process is there, and puts it into the table. `Some` when it has already ended.
+fn announce(table: &Table, port: &Port, birth: Birth, id: u64, pid: Pid, remark: Option<Remark>) -> Option<Ended> {
+    let raw = pid.as_raw_nonzero().get();
+    // The process cannot be gone, at most a zombie, unless the reaper was
+    // faster; then its start time is of no use to anybody.
+    let start_time = proc::stat(raw).map_or(0, |stat| stat.start_time);
+    say(table, port, &FromCompanion::Spawned { id, pid: raw.unsigned_abs(), start_time, remark });
+    // The lock is taken after the message is sent: an exit can only be told after its birth.
+    let ended = table.lock().born(birth, id, pid);
+    table.for_reaper.notify_one();
+    ended
 }
 
 fn spawn(table: &Table, spec: &SpawnSpec, descriptors: Vec<OwnedFd>) -> Result<Pid, String> {

@@ -11,7 +11,7 @@ use crate::domain::attempt::Outcome;
 use crate::domain::ids::Claim;
 use crate::domain::operator::Bash;
 use crate::protocol::work::{RunContext, TaskMessage};
-use crate::worker::companion::frame::{Base, End, SpawnSpec};
+use crate::worker::companion::frame::{Base, End, Origin, SpawnSpec};
 use crate::worker::leftover::{Leftover, TempFolders};
 use crate::worker::render::Templates;
 use crate::worker::settings::WorkerSettings;
@@ -74,7 +74,7 @@ pub fn prepare(
     if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
         return Err(Unstartable(format!("the value of the environment variable `{name}` holds a NUL byte")));
     }
-    Ok(Job { spec: SpawnSpec { program, args, cwd, base, env }, shown, leftover, start: None })
+    Ok(Job { spec: SpawnSpec { program, args, cwd, base, env, origin: Origin::Exec }, shown, leftover, start: None })
 }
 
 pub fn judge(bash: &Bash, end: End) -> Judged {

@@ -7,6 +7,7 @@ pub mod channel;
 pub mod decide;
 pub mod native;
 pub mod python;
+pub mod sdk;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,8 +27,10 @@ use crate::domain::run::iso;
 use crate::domain::template::Lookups;
 use crate::domain::time::Time;
 use crate::domain::wait::Awaited;
-use crate::protocol::task_channel::{Finish, FinishState, ToTask};
+use crate::protocol::task_channel::{Finish, FinishState};
 use crate::protocol::work::{Environment, TaskMessage};
+
+use channel::First;
 
 /// The name under which a task's result is stored.
 pub const RETURN_VALUE: &str = "return_value";
@@ -49,7 +52,7 @@ pub struct Job {
     /// Removed when the job is dropped.
     pub leftover: Option<Leftover>,
     /// The first word on the task's channel, for operators that have one.
-    pub start: Option<ToTask>,
+    pub start: Option<First>,
 }
 
 /// Why nothing can be started: a sentence for the task's log and the report.
@@ -106,7 +109,11 @@ pub fn prepare(
             Ok(Prepared::Process(Box::new(bash::prepare(bash, task, claim, settings, folders, &templates)?)))
         }
         Operator::Python(python) => {
-            Ok(Prepared::Process(Box::new(python::prepare(python, task, claim, now, settings, &templates)?)))
+            let job = match sdk::runs(task, settings) {
+                true => sdk::prepare(task, claim, now, settings)?,
+                false => python::prepare(python, task, claim, now, settings, &templates)?,
+            };
+            Ok(Prepared::Process(Box::new(job)))
         }
         Operator::Native(native) => {
             Ok(Prepared::Process(Box::new(native::prepare(native, task, claim, settings, &templates)?)))

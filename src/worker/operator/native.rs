@@ -3,12 +3,13 @@
 //! Killing, fencing, logs and masking are those of any other process, and a crash harms only itself.
 
 use super::bash::template_file;
+use super::channel::First;
 use super::{Job, Unstartable, context_variables};
 use crate::domain::ids::Claim;
 use crate::domain::native::{Native, Texts};
 use crate::protocol::task_channel::{Operate, ToTask};
 use crate::protocol::work::TaskMessage;
-use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::companion::frame::{Base, Origin, SpawnSpec};
 use crate::worker::render::Templates;
 use crate::worker::settings::WorkerSettings;
 
@@ -45,10 +46,11 @@ pub fn prepare(
             cwd: settings.dags_folder.clone(),
             base: Base::Inherit,
             env: context_variables(task, claim),
+            origin: Origin::Exec,
         },
         shown,
         leftover: None,
-        start: Some(ToTask::Operate(Box::new(operate))),
+        start: Some(First::Bridge(Box::new(ToTask::Operate(Box::new(operate))))),
     })
 }
 

@@ -1,15 +1,16 @@
 //! Python tasks: the bridge runs them, and the worker answers what they ask (`protocol::task_channel`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::channel::First;
 use super::{Job, Unstartable, context_variables};
 use crate::domain::expand::{Mapped, Piece};
 use crate::domain::ids::Claim;
-use crate::domain::operator::Python;
+use crate::domain::operator::{Python, PythonCode};
 use crate::domain::time::Time;
 use crate::protocol::task_channel::{Start, ToTask};
 use crate::protocol::work::TaskMessage;
-use crate::worker::companion::frame::{Base, SpawnSpec};
+use crate::worker::companion::frame::{Base, Origin, SpawnSpec, Warm};
 use crate::worker::dag_file;
 use crate::worker::render::{Templates, log_url};
 use crate::worker::settings::WorkerSettings;
@@ -23,21 +24,8 @@ pub fn prepare(
     templates: &Templates<'_>,
 ) -> Result<Job, Unstartable> {
     dag_file::check(&task.run.file, task.run.file_hash.as_deref(), &settings.dags_folder)?;
-    let (name, rest) = settings
-        .python
-        .command
-        .split_first()
-        .ok_or_else(|| Unstartable("no Python interpreter is configured ([python] interpreter)".to_owned()))?;
-    let program = settings.find_program(Path::new(name)).ok_or_else(|| {
-        Unstartable(format!(
-            "there is no Python interpreter `{}` ([python] interpreter): install it, or name one that exists",
-            name.display()
-        ))
-    })?;
-    let args = rest.iter().map(|arg| {
-        arg.to_str().map(str::to_owned).ok_or_else(|| Unstartable(format!("`{}` is not UTF-8", arg.display())))
-    });
-    let args = args.collect::<Result<_, _>>()?;
+    let (program, args, shown) = command(settings)?;
+    let origin = if settings.python.warm { Origin::Warm(warm(&python.code)) } else { Origin::Exec };
     let run = &task.run;
     let previous = run.previous_success;
     let start = Start {
@@ -88,11 +76,39 @@ pub fn prepare(
             cwd: settings.dags_folder.clone(),
             base: Base::Inherit,
             env: context_variables(task, claim),
+            origin,
         },
-        shown: format!("python, {}", name.display()),
+        shown,
         leftover: None,
-        start: Some(ToTask::Start(Box::new(start))),
+        start: Some(First::Bridge(Box::new(ToTask::Start(Box::new(start))))),
     })
+}
+
+/// The interpreter with our package, and what people should read of it.
+pub fn command(settings: &WorkerSettings) -> Result<(PathBuf, Vec<String>, String), Unstartable> {
+    let (name, rest) = settings
+        .python
+        .command
+        .split_first()
+        .ok_or_else(|| Unstartable("no Python interpreter is configured ([python] interpreter)".to_owned()))?;
+    let program = settings.find_program(Path::new(name)).ok_or_else(|| {
+        Unstartable(format!(
+            "there is no Python interpreter `{}` ([python] interpreter): install it, or name one that exists",
+            name.display()
+        ))
+    })?;
+    let args = rest.iter().map(|arg| {
+        arg.to_str().map(str::to_owned).ok_or_else(|| Unstartable(format!("`{}` is not UTF-8", arg.display())))
+    });
+    Ok((program, args.collect::<Result<_, _>>()?, format!("python, {}", name.display())))
+}
+
+/// What of the work can be done once for many tasks.
+fn warm(code: &PythonCode) -> Warm {
+    match code {
+        PythonCode::DagFile { file } => Warm { file: Some(file.into()) },
+        PythonCode::Function { .. } | PythonCode::Inline { .. } => Warm { file: None },
+    }
 }
 
 /// What an object of the DAG file is to be expanded with; what its author wrote is rendered.

@@ -1,13 +1,14 @@
 //! An attempt that needs no process: its values are stored, and it has succeeded.
 //!
-//! Each value is a question to the scheduler, which refuses one that means
-//! nothing in the graph; so a branch into a task that is not there fails in its own log.
+//! What decides about other tasks is a question to the scheduler, which refuses one that means nothing in the graph; so
+//! a branch into a task that is not there fails in its own log. The result itself travels with the report.
 
 use chrono::Utc;
 
 use super::{
     Answer, Ended, Level, Outcome, Question, Report, Slot, SlotNews, SlotOrder, TaskLog, to_micros, withdrawn,
 };
+use crate::domain::skip::SKIP_KEY;
 use crate::worker::operator::decide::Decided;
 
 /// Beyond every number that a template's questions may have used.
@@ -18,7 +19,8 @@ impl Slot {
         let started_at = to_micros(Utc::now());
         log.say(started_at, "decide", Level::Info, &decided.said);
         log.flush();
-        for (seq, (key, value)) in (FIRST_SEQ..).zip(decided.xcoms) {
+        let (decisions, xcoms): (Vec<_>, Vec<_>) = decided.xcoms.into_iter().partition(|(key, _)| key == SKIP_KEY);
+        for (seq, (key, value)) in (FIRST_SEQ..).zip(decisions) {
             (self.tell)(self.claim, SlotNews::Asked { seq, question: Question::SetXCom { key, value } });
             match self.answer_to(seq).await {
                 Some(Answer::Refused { why }) => return self.unstartable(log, why),
@@ -33,6 +35,9 @@ impl Slot {
                     | Answer::RunExists { .. }
                     | Answer::RunState { .. }
                     | Answer::Seen { .. }
+                    | Answer::Runs { .. }
+                    | Answer::Tasks { .. }
+                    | Answer::XComs { .. }
                     | Answer::Mapped { .. },
                 ) => {}
                 None => return withdrawn(log),
@@ -48,7 +53,7 @@ impl Slot {
             started_at: Some(started_at),
             ended_at,
             pid: None,
-            xcoms: Vec::new(),
+            xcoms,
             outlet_events: Vec::new(),
             awaited: None,
         };

@@ -3,13 +3,12 @@
 //! Questions go to the worker, which asks the scheduler; nothing is answered from here.
 
 use chrono::Utc;
-use serde_json::Value;
 
 use super::{Running, Slot, SlotNews};
 use crate::domain::secret::{self, Hidden};
 use crate::domain::template::Wanted;
-use crate::protocol::task_channel::{FromTask, Reply};
-use crate::protocol::work::Question;
+use crate::protocol::task_channel::{Finish, FinishState, FromTask};
+use crate::protocol::work::{Answer, Question};
 use crate::worker::log::{Level, TaskLog};
 use crate::worker::operator;
 use crate::worker::question::question;
@@ -22,6 +21,14 @@ impl Slot {
                 let text = format!("The task's process said something that cannot be understood: {why}");
                 log.say(Utc::now(), "worker", Level::Error, &text);
                 running.channel = None;
+                // Its own last word, if there is one, cannot be heard any more: an exit code of 0 would say too much.
+                running.finish.get_or_insert(Finish {
+                    state: FinishState::Failed,
+                    retryable: true,
+                    message: Some(text),
+                    outlet_events: Vec::new(),
+                    awaited: None,
+                });
             }
             Some(Ok(FromTask::Finish(finish))) => running.finish = Some(finish),
             // The result travels with the outcome, in the same commit.
@@ -30,12 +37,18 @@ impl Slot {
                 if self.task.do_xcom_push {
                     running.xcoms.push((key, value));
                 }
-                if let Some(channel) = &running.channel {
-                    channel.reply(&Reply::value(id, Value::Null));
+                if let Some(channel) = &mut running.channel {
+                    channel.answer(id, Answer::Stored);
                 }
             }
             Some(Ok(FromTask::SetXCom { id, key, value })) => {
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question: Question::SetXCom { key, value } });
+            }
+            Some(Ok(FromTask::MaskSecret { id, value, name })) => {
+                log.hide(secret::of_word(&self.settings.sensitive, name.as_deref(), &value));
+                if let Some(channel) = &mut running.channel {
+                    channel.answer(id, Answer::Stored);
+                }
             }
             Some(Ok(FromTask::Ask { id, question })) => {
                 (self.tell)(self.claim, SlotNews::Asked { seq: id, question });

@@ -13,7 +13,7 @@ use updraft::protocol::envelope::{Direction, Sender};
 use updraft::protocol::letter::Said;
 use updraft::protocol::work::{FromWorker, Report};
 use updraft::worker::BootTime;
-use updraft::worker::companion::frame::{Base, FromCompanion, SpawnSpec};
+use updraft::worker::companion::frame::{Base, FromCompanion, Origin, SpawnSpec};
 use updraft::worker::companion::{Charge, Will};
 use updraft::worker::journal::Journal;
 use updraft::worker::process::Companion;
@@ -55,6 +55,7 @@ async fn helper_worker_with_a_lease() {
         cwd: folder.to_owned(),
         base: Base::Inherit,
         env: BTreeMap::new(),
+        origin: Origin::Exec,
     };
     let output = OwnedFd::from(std::fs::File::create("/dev/null").expect("Linux"));
     let mut process = companion.spawn(spec, output, None).expect("asked");

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use updraft::config::{self, Environment};
 use updraft::domain::asset::AssetEvent;
+use updraft::domain::dag::DagDefinition;
 use updraft::domain::ids::{AssetName, BackfillId, DagId, MapIndex, RunId, TaskId};
 use updraft::domain::notification::NotificationState;
 use updraft::domain::state::{RunState, TaskState};
@@ -238,6 +239,15 @@ impl Home {
     #[track_caller]
     pub fn wait_dag(&self, dag: &str) -> DagEntry {
         wait_for(&format!("DAG {dag} is known"), || self.dag(dag).filter(|entry| !entry.row.is_stale))
+    }
+
+    /// What a DAG is, in its newest version.
+    #[track_caller]
+    pub fn definition(&self, dag: &str) -> DagDefinition {
+        self.wait_dag(dag);
+        let id = DagId::new(dag).expect("a DAG id");
+        let version = self.runtime.block_on(self.store().version(&id, None)).expect("the database can be read");
+        version.unwrap_or_else(|| panic!("{dag} has no version")).definition
     }
 
     pub fn import_errors(&self) -> Vec<ImportError> {

@@ -59,7 +59,8 @@ pub fn smtp() -> (u16, Heard) {
         say("220 test");
         let mut mail = String::new();
         while let Some(Ok(line)) = lines.next() {
-            match line.split([' ', ':']).next().unwrap_or_default() {
+            // Not every program writes commands in capitals.
+            match line.split([' ', ':']).next().unwrap_or_default().to_uppercase().as_str() {
                 "EHLO" => say("250-test\r\n250 AUTH PLAIN LOGIN"),
                 "DATA" => {
                     say("354 go on");

@@ -211,6 +211,38 @@ fn a_program_has_a_token_of_its_own_until_it_is_deleted() {
     program.get("/").expect(403);
 }
 
+#[test]
+fn whatever_somebody_changes_is_on_the_record_whichever_way_they_came() {
+    let home = Home::new();
+    home.write("hello.yaml", "dag_id: hello\nschedule: null\ntasks:\n  greet: {bash_command: \"true\"}\n");
+    let _node = home.start();
+    make_user(&home, "ann", "Admin");
+    home.wait_dag("hello");
+    let ann = Client::of(&home).signed_in("ann", PASSWORD);
+    let token = form_token(&ann.get("/").expect(200).body);
+    ann.post_form("/dags/hello/trigger", &[("csrf_token", &token)]).expect(303);
+    let body = json!({"key": "colour", "value": "a secret colour"});
+    Client::of(&home).with_token("ann", PASSWORD).post_json("/api/v2/variables", &body).expect(201);
+    assert!(home.finished(&["dags", "pause", "hello"]).status.success());
+    Client::of(&home).post_json("/auth/token", &json!({"username": "ann", "password": "wrong"})).expect(401);
+    let log = Client::of(&home).with_token("ann", PASSWORD).get("/api/v2/eventLogs?order_by=event_log_id").expect(200);
+    assert!(!log.body.contains("a secret colour") && !log.body.contains(PASSWORD), "{}", log.body);
+    let log = log.json();
+    let entries = log["event_logs"].as_array().expect("a list");
+    let find = |event: &str| {
+        entries.iter().find(|entry| entry["event"] == event).unwrap_or_else(|| panic!("no {event} in {log}"))
+    };
+    assert_eq!(
+        (&find("trigger_dag_run")["dag_id"], &find("trigger_dag_run")["owner"]),
+        (&json!("hello"), &json!("ann"))
+    );
+    assert!(find("trigger_dag_run")["run_id"].as_str().is_some_and(|run| run.starts_with("manual__")));
+    assert!(find("post_variable")["extra"].as_str().is_some_and(|extra| extra.contains("colour")));
+    assert_eq!(find("pause")["dag_id"], json!("hello"));
+    find("create_user");
+    find("login");
+}
+
 fn basic(user: &str, password: &str) -> String {
     use base64::Engine;
     format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}")))

@@ -11,17 +11,14 @@ pub fn open_home() -> Home {
 
 #[test]
 fn the_tutorial_is_triggered_by_a_click_and_its_end_is_seen_without_a_reload() {
-    let home = open_home().with("core.dags_are_paused_at_creation", "True");
+    let home = open_home();
     home.copy(TUTORIAL);
     let node = home.start();
     home.wait_dag("parallel_dag");
     let browser = Browser::open(&node.site(), Screen::WIDE);
     browser.go("/");
     assert_eq!(browser.text("#dag-parallel_dag a.title").as_deref(), Some("parallel_dag"));
-    // On: what its schedule makes up for is a run, or none.
-    browser.click("#dag-parallel_dag .switch");
-    browser.wait_has("#dag-parallel_dag .switch[aria-checked=true]");
-    browser.wait_text(".toast", "Unpaused parallel_dag");
+    browser.wait_text("#dag-parallel_dag", "every day at 00:00");
     browser.click("#dag-parallel_dag button[aria-label='Trigger parallel_dag']");
     browser.wait_text(".toast", "Triggered parallel_dag");
     browser.script("window.untouched = true");

@@ -3,3 +3,4 @@
 mod dag;
 mod home;
 mod lists;
+mod sign_in;

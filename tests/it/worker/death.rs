@@ -9,7 +9,7 @@ use updraft::domain::operator::Operator;
 use updraft::protocol::work::{FromWorker, ToWorker};
 use updraft::worker::BootTime;
 use updraft::worker::companion::Charge;
-use updraft::worker::companion::frame::{Base, End, FromCompanion, SpawnSpec};
+use updraft::worker::companion::frame::{Base, End, FromCompanion, Origin, SpawnSpec};
 use updraft::worker::process::Companion;
 
 use super::world::{World, bash, ear, eventually, number_in, runs, settings};
@@ -132,6 +132,7 @@ fn deaf(ready: &std::path::Path, cwd: &std::path::Path) -> SpawnSpec {
         cwd: cwd.to_owned(),
         base: Base::Inherit,
         env: std::collections::BTreeMap::new(),
+        origin: Origin::Exec,
     }
 }
 

@@ -300,7 +300,10 @@ send({"type": "finish", "state": "success"})
                     | Question::TriggerDagRun(_)
                     | Question::ClearRun { .. }
                     | Question::GetRunState { .. }
-                    | Question::LookAt { .. } => Answer::Refused { why: "no".to_owned() },
+                    | Question::LookAt { .. }
+                    | Question::GetXComs { .. }
+                    | Question::FindRuns(_)
+                    | Question::FindTasks(_) => Answer::Refused { why: "no".to_owned() },
                 };
                 questions.push(question);
                 world.worker.told.say(ToWorker::Values { claim, seq, answer });

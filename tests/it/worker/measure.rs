@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use updraft::protocol::work::FromWorker;
 use updraft::worker::companion::Charge;
-use updraft::worker::companion::frame::{Base, FromCompanion, SpawnSpec};
+use updraft::worker::companion::frame::{Base, FromCompanion, Origin, SpawnSpec};
 use updraft::worker::process::Companion;
 
 use super::executor::Office;
@@ -93,6 +93,7 @@ async fn the_companion_alone_against_the_bare_latency() {
         cwd: folder.path().to_owned(),
         base: Base::Inherit,
         env: std::collections::BTreeMap::new(),
+        origin: Origin::Exec,
     };
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..300 {

@@ -4,4 +4,5 @@ mod death;
 mod executor;
 mod life;
 mod measure;
+mod warm;
 pub mod world;

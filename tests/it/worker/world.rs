@@ -61,7 +61,7 @@ pub fn settings(folder: &Path, slots: u32) -> WorkerSettings {
         machine_id: "machine".to_owned(),
         kill_grace: Duration::from_secs(5),
         max_task_log_bytes: 0,
-        python: PythonRuntime { command: vec![OsString::from("python3")] },
+        python: PythonRuntime { command: vec![OsString::from("python3")], warm: false, sdk: false },
         mail: updraft::protocol::task_channel::MailServer::default(),
         sensitive: Sensitive::default(),
         base_url: "http://localhost:8080".to_owned(),

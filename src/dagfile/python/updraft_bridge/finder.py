@@ -11,7 +11,7 @@ import importlib.util
 import sys
 import types
 
-from . import notes, surface
+from . import notes, providers, surface
 
 
 class Finder:
@@ -60,7 +60,7 @@ def airflow_spec(name):
     known = surface.names_of(name)
     if known is not None or surface.is_package(name):
         return importlib.machinery.ModuleSpec(name, TableLoader(known or []), is_package=True)
-    if surface.is_foreign(name) or name == "airflow.providers":
+    if providers.is_foreign(name) or name == "airflow.providers":
         return importlib.machinery.ModuleSpec(name, ForeignLoader(), is_package=True)
     if name.startswith("airflow."):
         meant = notes.nearest(name, [*surface.MODULES, *surface.ALIASES], cutoff=0.8)
@@ -118,7 +118,7 @@ class TableLoader:
                 return made_later(name, module)
         # `from airflow.operators import bash`, `airflow.utils.dates.days_ago` after `import airflow`.
         path = "%s.%s" % (module, name)
-        if surface.names_of(path) is not None or surface.is_package(path) or surface.is_foreign(path):
+        if surface.names_of(path) is not None or surface.is_package(path) or providers.is_foreign(path):
             return importlib.import_module(path)
         # Airflow 1.10: `from airflow.operators import BashOperator`.
         if module in ("airflow.operators", "airflow.sensors", "airflow.hooks"):
@@ -138,9 +138,7 @@ class ForeignLoader:
         return Module(spec.name)
 
     def exec_module(self, module):
-        package = surface.provider_of(module.__name__)
-        what = "the package %s" % package if package else "a provider package of Airflow's (%s)" % module.__name__
-        why = "it belongs to %s, which Updraft does not run yet" % what
+        why = providers.why(providers.provider_of(module.__name__), module.__name__)
         cache = {}
 
         def make(name):
@@ -177,5 +175,7 @@ def public_names(module):
 
 
 def install():
+    if Finder in sys.meta_path:
+        return
     sys.meta_path.insert(0, Finder)
     sys.meta_path.append(LastFinder)

@@ -11,8 +11,11 @@ def parse(request, channel):
     limits.processes()
     finder.install()
     imports.use_folder(folder)
+    imports.note_reads(folder)
     answer = {"type": "parsed", "dags": [], "problems": []}
-    module, own = None, os.getpid()
+    imports.describing = True
+    imports.asking = channel if request.get("values") else None
+    module, own, wanted = None, os.getpid(), []
     try:
         limits.time(request["seconds"])
         module = imports.load(path)
@@ -22,6 +25,7 @@ def parse(request, channel):
         limits.lift_memory()
         from . import problem  # Only a file with a mistake in it pays for this.
 
+        wanted = imports.wanted_modules(folder, error)
         answer["problems"].append(problem.describe(error, error.__traceback__, path, folder, request.get("memory_mb")))
     if os.getpid() != own:
         # A copy that the file forked off: the answer is not its to give.
@@ -36,7 +40,7 @@ def parse(request, channel):
             "line": said["line"], "column": None,
             "message": said["message"], "hint": said["hint"], "detail": None,
         })
-    answer["local_modules"] = imports.local_modules(folder, path)
+    answer["local_modules"] = imports.local_modules(folder, path) + wanted
     channel.send(answer)
 
 

@@ -139,6 +139,46 @@ class Duration(_dt.timedelta):
     def as_timedelta(self):
         return _dt.timedelta(seconds=self.total_seconds())
 
+    def in_words(self, locale=None):
+        return _in_words(abs(self.total_seconds()))
+
+
+class Interval(Duration):
+    """The time between two moments; `range` steps through it."""
+
+    def __new__(cls, start, end, absolute=False):
+        if absolute and end < start:
+            start, end = end, start
+        made = super().__new__(cls, seconds=_dt.datetime.__sub__(end, start).total_seconds())
+        made.start, made.end = start, end
+        return made
+
+    def range(self, unit, amount=1):
+        moment, step = self.start, 0
+        while moment <= self.end:
+            yield moment
+            step += amount
+            moment = self.start.add(**{unit: step})
+
+    def __contains__(self, moment):
+        return self.start <= moment <= self.end
+
+    def __reduce__(self):
+        return type(self), (self.start, self.end)
+
+
+Period = Interval
+
+
+def _in_words(seconds):
+    """The largest unit alone, as in `2 days`."""
+    for unit, length in (("year", 31536000), ("month", 2592000), ("week", 604800), ("day", 86400), ("hour", 3600),
+                         ("minute", 60)):
+        if seconds >= length:
+            n = int(seconds // length)
+            return "%d %s%s" % (n, unit, "" if n == 1 else "s")
+    return "%d second%s" % (int(seconds), "" if int(seconds) == 1 else "s")
+
 
 class DateTime(_dt.datetime):
     """A datetime with pendulum's methods."""
@@ -183,7 +223,7 @@ class DateTime(_dt.datetime):
 
     def __sub__(self, other):
         if isinstance(other, _dt.datetime):
-            return Duration(seconds=super().__sub__(other).total_seconds())
+            return Interval(instance(other, tz=None), self)
         if isinstance(other, Duration) and (other.months or other.years):
             rest = other.as_timedelta() - _dt.timedelta(days=other.years * 365 + other.months * 30)
             return self.subtract(years=other.years, months=other.months) - rest
@@ -191,8 +231,16 @@ class DateTime(_dt.datetime):
         return less if less is NotImplemented else DateTime._of(less)
 
     def diff(self, other=None, abs=True):
-        length = (other or now(self.tzinfo)) - self
-        return -length if abs and length < _dt.timedelta(0) else length
+        return Interval(self, other or now(self.tzinfo), abs)
+
+    def diff_for_humans(self, other=None, absolute=False, locale=None):
+        length = _dt.datetime.__sub__(self, other or now(self.tzinfo)).total_seconds()
+        words = _in_words(length if length >= 0 else -length)
+        if absolute:
+            return words
+        if other is not None:
+            return words + (" after" if length >= 0 else " before")
+        return "in " + words if length >= 0 else words + " ago"
 
     # -- zones
 
@@ -243,6 +291,49 @@ class DateTime(_dt.datetime):
         if unit == "year":
             return self.set(day=1, month=1, **zero)
         raise ValueError("expected second, minute, hour, day, week, month, quarter or year, got: %r" % unit)
+
+    def next(self, day_of_week=None, keep_time=False):
+        return self._day_beside(day_of_week, 1, keep_time)
+
+    def previous(self, day_of_week=None, keep_time=False):
+        return self._day_beside(day_of_week, -1, keep_time)
+
+    def _day_beside(self, day_of_week, step, keep_time):
+        wanted = self.weekday() if day_of_week is None else int(day_of_week)
+        moment = (self if keep_time else self.start_of("day")).add(days=step)
+        while moment.weekday() != wanted:
+            moment = moment.add(days=step)
+        return moment
+
+    def first_of(self, unit, day_of_week=None):
+        first = self.start_of(unit)
+        return first if day_of_week is None or first.weekday() == day_of_week else first.next(day_of_week)
+
+    def last_of(self, unit, day_of_week=None):
+        last = self.end_of(unit).start_of("day")
+        return last if day_of_week is None or last.weekday() == day_of_week else last.previous(day_of_week)
+
+    def is_same_day(self, other):
+        return self.date() == other.date()
+
+    def is_leap_year(self):
+        return calendar.isleap(self.year)
+
+    @property
+    def offset(self):
+        return int(self.utcoffset().total_seconds())
+
+    @property
+    def offset_hours(self):
+        return self.offset / 3600
+
+    @property
+    def tz(self):
+        return self.tzinfo
+
+    @property
+    def week_of_month(self):
+        return (self.day + self.replace(day=1).weekday() - 1) // 7 + 1
 
     def end_of(self, unit):
         step = {"months": 3} if unit == "quarter" else {unit + "s": 1}
@@ -338,6 +429,11 @@ class Date(_dt.date):
 
 
 Time = _dt.time
+Pendulum = DateTime
+
+
+def time(hour, minute=0, second=0, microsecond=0):
+    return Time(hour, minute, second, microsecond)
 
 
 def datetime(year, month, day, hour=0, minute=0, second=0, microsecond=0, tz=UTC, fold=1, **kwargs):
@@ -361,9 +457,18 @@ def duration(**kwargs):
     return Duration(**kwargs)
 
 
+def interval(start, end, absolute=False):
+    return Interval(instance(start), instance(end), absolute)
+
+
+period = interval
+
+
 def instance(moment, tz=UTC):
-    if isinstance(moment, DateTime) and moment.tzinfo is not None:
+    if isinstance(moment, DateTime) and (moment.tzinfo is not None or tz is None):
         return moment
+    if not isinstance(moment, _dt.datetime):
+        moment = _dt.datetime(moment.year, moment.month, moment.day)
     zone = moment.tzinfo
     if zone is None:
         zone = None if tz is None else timezone(tz)

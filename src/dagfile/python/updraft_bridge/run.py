@@ -10,8 +10,8 @@ import linecache
 import logging
 import sys
 
-from . import finder, imports, notes, problem, spec
-from .model import callbacks, context as contexts, dates, store_values
+from . import finder, imports, notes, problem, spec, task_log
+from .model import callbacks, context as contexts, dates, perform, store_values
 from .model.exceptions import (
     AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout,
     AirflowSkipException,
@@ -19,9 +19,12 @@ from .model.exceptions import (
 
 RETURN_VALUE = "return_value"
 
+# What a task may return.
+RETURNS = "text, numbers, booleans, lists or dicts with text as keys"
+
 
 def run(start, channel):
-    log_to_stdout()
+    task_log.set_up()
     store_values.use_channel(channel)
     finder.install()
     imports.use_folder(start["dags_folder"])
@@ -91,7 +94,7 @@ def attempt_of_task(start, channel, task, args, kwargs):
     task = of_map_index(start, task, context)
     callbacks.run_all(task.on_execute_callback, context)
     task.pre_execute(context)
-    value = task.execute(context)
+    value = perform.perform(task, context)
     task.post_execute(context, value)
     push(channel, start, value, task.multiple_outputs, task.do_xcom_push)
     return value
@@ -212,8 +215,7 @@ def check_json(value, what):
     if found:
         where, kind = found
         raise AirflowException(
-            "expected %s to be JSON, got: %s%s; return text, numbers, booleans, lists or dicts with text as keys"
-            % (what, kind, " at %s" % where if where else "")
+            "expected %s to be JSON, got: %s%s; return %s" % (what, kind, " at %s" % where if where else "", RETURNS)
         )
 
 
@@ -263,17 +265,6 @@ def print_traceback(error, what):
     """To the log, without our own frames."""
     text = problem.text_of(error, error.__traceback__)
     logging.getLogger("airflow.task").error("%s failed with exception\n%s", what, text)
-
-
-def log_to_stdout():
-    """Lines leave as they are written, so that a killed task's log is whole."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message)s"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
 
 
 def flush():

@@ -9,14 +9,14 @@ import json
 import os
 
 from . import notes
-from .model import asset as assets, callbacks, dates
+from .model import asset as assets, callbacks, dates, templates
 from .model.dag import NOT_GIVEN
 from .model.exceptions import AirflowException
 from .model.branching import LatestOnlyOperator
 from .model.mapped import MappedArgument, MappedOperator, expansion_spec
 from .model.operators import BashOperator, EmptyOperator
 from .model.param import DagParam, Param
-from .model.xcom_arg import XComArg
+from .model.xcom_arg import LiteralValue, XComArg
 
 # Stands in JSON for a value that only Python can hold; at run time the task keeps its own.
 AS_WRITTEN = {"__updraft__": "as_written"}
@@ -195,7 +195,12 @@ def own_date(task, name):
 
 
 def work(task, path, folder):
-    """What the task does: natively where its class is exactly one that Rust runs."""
+    """What the task does, each text of it with the values of the DAG's own macros that it uses."""
+    return templates.with_values(task.dag, own_work(task, path, folder))
+
+
+def own_work(task, path, folder):
+    """The same as its author wrote it: natively where its class is exactly one that Rust runs."""
     if task.comes_later is None:
         if isinstance(task, MappedOperator):
             native = mapped_work(task)
@@ -218,6 +223,9 @@ def work(task, path, folder):
         return native
     args, kwargs = task.rendered_arguments()
     code = {"dag_file": relative_file(path, folder)}
+    if templates.functions(task.dag) and templates.needs_python(task, [args, kwargs]):
+        # They stay as they are and are rendered where their functions are.
+        return dict({"python": code}, **(expansion_spec(task.expansion, argument) if isinstance(task, MappedOperator) else {}))
     if args:
         code["op_args"] = [argument(a) for a in args]
     if kwargs:
@@ -234,6 +242,10 @@ def mapped_work(task):
     if task.mapped_class.execute is EmptyOperator.execute:
         return dict(expansion, empty=True)
     written = json.dumps(expansion)
+    if json.dumps(AS_WRITTEN) not in written and '{"map":' not in written:
+        native = mapped_native(task, expansion)
+        if native is not None:
+            return native
     if task.mapped_class is not BashOperator or json.dumps(AS_WRITTEN) in written or '{"map":' in written:
         return None
     names = set((task.expansion.arguments or {})) | set(task.partial)
@@ -257,8 +269,37 @@ def mapped_work(task):
     return dict(given, **expansion)
 
 
+# What an operator without Python has to have from the beginning.
+REQUIRED = {"SQLExecuteQueryOperator": {"sql"}, "PostgresOperator": {"sql"}, "MySqlOperator": {"sql"}, "SqliteOperator": {"sql"},
+            "EmailOperator": {"to", "subject", "html_content"}, "TriggerDagRunOperator": {"trigger_dag_id"}}
+# Arguments that are functions, or the names of functions.
+FUNCTIONS = {"handler", "response_check", "response_filter"}
+
+
+def mapped_native(task, expansion):
+    """The same of an operator that Updraft does without Python, where only plain arguments differ."""
+    from .model import native
+
+    cls, names = task.mapped_class, set(task.expansion.arguments or ())
+    if not issubclass(cls, native.NativeOperator) or cls.__module__ != native.__name__ or not names:
+        return None
+    if not names <= set(cls.native_fields) - FUNCTIONS or not REQUIRED.get(cls.__name__, set()) <= set(task.partial):
+        return None
+    one = cls(**dict({k: v for k, v in task.partial.items() if k not in ("dag", "task_group")}, task_id=task.task_id))
+    if templates.functions(task.dag) and templates.needs_python(task, [one._native, expansion]):
+        return None
+    try:
+        found = one.native_spec()
+    except native.NotNative:
+        return None
+    # A class that nothing is said of cannot be written down.
+    return dict(expansion, operator=found[0], arguments=found[1]) if found and found[1] else None
+
+
 def as_text(value, task):
     """A text argument; one that another task leaves becomes a template."""
+    if isinstance(value, LiteralValue):
+        return "{% raw %}" + str(value.value) + "{% endraw %}"
     return value.as_template(task.task_group) if isinstance(value, XComArg) else str(value)
 
 
@@ -267,6 +308,8 @@ def native_work(task):
     from .model import native, sensors
 
     if not isinstance(task, native.NativeOperator) or type(task).__module__ not in (native.__name__, sensors.__name__):
+        return None
+    if templates.functions(task.dag) and templates.needs_python(task, task._native):
         return None
     try:
         found = task.native_spec()
@@ -279,6 +322,8 @@ def native_work(task):
 
 def needs_python(task):
     """A command or an environment that is not known before the task runs, other than as a template."""
+    if templates.functions(task.dag) and templates.needs_python(task, [task.bash_command, task.env, task.cwd]):
+        return True
     if isinstance(task.env, (XComArg, DagParam, MappedArgument)) or task.output_encoding.lower().replace("_", "-") != "utf-8":
         return True
     return isinstance(task.bash_command, (list, tuple))

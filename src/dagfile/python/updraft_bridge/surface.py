@@ -12,10 +12,20 @@ NAMES = {
     "BaseOperator": "operator",
     "BashOperator": "operators", "EmptyOperator": "operators", "DummyOperator": "operators",
     "PythonOperator": "operators",
+    "PythonVirtualenvOperator": "virtualenv", "ExternalPythonOperator": "virtualenv",
+    "BranchPythonVirtualenvOperator": "virtualenv", "BranchExternalPythonOperator": "virtualenv",
     "HttpOperator": "native", "SimpleHttpOperator": "native", "SQLExecuteQueryOperator": "native",
     "PostgresOperator": "native", "MySqlOperator": "native", "SqliteOperator": "native", "EmailOperator": "native",
-    "TriggerDagRunOperator": "native", "ExternalTaskMarker": "native", "fetch_all_handler": "native",
-    "fetch_one_handler": "native",
+    "TriggerDagRunOperator": "native", "ExternalTaskMarker": "native",
+    "fetch_all_handler": "sql_hook", "fetch_one_handler": "sql_hook", "return_single_query_results": "sql_hook",
+    "DbApiHook": "sql_hook", "PostgresHook": "sql_hook", "MySqlHook": "sql_hook", "SqliteHook": "sql_hook",
+    "BaseSQLOperator": "sql_check", "SQLCheckOperator": "sql_check", "SQLValueCheckOperator": "sql_check",
+    "SQLThresholdCheckOperator": "sql_check", "SQLIntervalCheckOperator": "sql_check",
+    "SQLColumnCheckOperator": "sql_check", "SQLTableCheckOperator": "sql_check", "BranchSQLOperator": "sql_check",
+    "SQLInsertRowsOperator": "sql_check", "CheckOperator": "sql_check", "ValueCheckOperator": "sql_check",
+    "IntervalCheckOperator": "sql_check", "ThresholdCheckOperator": "sql_check", "BranchSqlOperator": "sql_check",
+    "HttpHook": "hooks", "FSHook": "hooks", "SubprocessHook": "hooks", "SubprocessResult": "hooks",
+    "SubDagOperator": "subdag", "MappedOperator": "mapped", "OperatorPartial": "mapped:Partial",
     "BaseSensorOperator": "sensors", "PokeReturnValue": "sensors", "poke_mode_only": "sensors",
     "FileSensor": "sensors", "HttpSensor": "sensors", "SqlSensor": "sensors", "SQLSensor": "sensors",
     "TimeSensor": "sensors", "TimeSensorAsync": "sensors", "TimeDeltaSensor": "sensors",
@@ -32,8 +42,10 @@ NAMES = {
     "DagRunState": "words", "DagRunType": "words", "WeekDay": "words",
     "Param": "param", "ParamsDict": "param", "DagParam": "param",
     "Variable": "store_values", "Connection": "store_values", "BaseHook": "store_values",
-    "get_current_context": "context", "Context": "context",
+    "get_current_context": "context", "Context": "context", "DagRun": "context", "TaskInstance": "context",
+    "TaskInstanceKey": "context",
     "AirflowException": "exceptions", "AirflowFailException": "exceptions", "AirflowSkipException": "exceptions",
+    "TaskDeferred": "exceptions",
     "Asset": "asset", "Dataset": "asset", "Model": "asset", "AssetAlias": "asset", "DatasetAlias": "asset:AssetAlias",
     "AssetAll": "asset", "AssetAny": "asset", "DatasetAll": "asset:AssetAll", "DatasetAny": "asset:AssetAny",
     "AssetWatcher": "asset", "AssetOrTimeSchedule": "asset", "DatasetOrTimeSchedule": "asset", "Metadata": "asset",
@@ -43,8 +55,35 @@ NAMES = {
     "days_ago": "dates",
     "CronDataIntervalTimetable": "timetables", "CronTriggerTimetable": "timetables",
     "DeltaDataIntervalTimetable": "timetables", "DeltaTriggerTimetable": "timetables", "Timetable": "timetables",
-    "cached_property": "compat", "apply_defaults": "compat", "conf": "compat", "LoggingMixin": "compat",
-    "version": "compat", "provide_session": "compat",
+    "MultipleCronTriggerTimetable": "timetables", "EventsTimetable": "timetables", "NullTimetable": "timetables",
+    "OnceTimetable": "timetables", "ContinuousTimetable": "timetables", "DataInterval": "timetables",
+    "DagRunInfo": "timetables", "TimeRestriction": "timetables",
+    "cached_property": "compat", "cache": "compat", "apply_defaults": "compat", "LoggingMixin": "compat",
+    "StreamLogWriter": "compat", "version": "compat", "mask_secret": "compat", "redact": "compat", "Stats": "compat",
+    "hookimpl": "compat", "SequentialExecutor": "compat", "LocalExecutor": "compat", "CeleryExecutor": "compat",
+    "DebugExecutor": "compat", "KubernetesExecutor": "compat", "DaskExecutor": "compat", "get_default_executor": "compat",
+    "conf": "configuration", "settings": "settings:",
+    "provide_session": "database", "create_session": "database", "Session": "database", "NEW_SESSION": "database",
+    "XCom": "database", "BaseXCom": "database", "DagModel": "database", "DagBag": "database", "DagTag": "database",
+    "Log": "database", "TaskReschedule": "database", "TaskFail": "database", "SlaMiss": "database", "Job": "database",
+    "BaseJob": "database", "RenderedTaskInstanceFields": "database", "Pool": "database", "ImportError": "database",
+    "ParseImportError": "database", "DagCode": "database", "DagPickle": "database", "DagWarning": "database",
+    "SerializedDagModel": "database", "TaskMap": "database", "Trigger": "database", "Base": "database",
+    "DatasetModel": "database", "AssetModel": "database", "get_task_instance": "database",
+    "clear_task_instances": "database", "get_last_dagrun": "database",
+    "get_parsing_context": "parsing", "AirflowParsingContext": "parsing",
+    "literal": "xcom_arg", "LiteralValue": "xcom_arg", "MapXComArg": "xcom_arg", "ZipXComArg": "xcom_arg",
+    "ConcatXComArg": "xcom_arg",
+    "send_email": "mail", "send_email_smtp": "mail", "get_email_address_list": "mail",
+    "trigger_dag": "trigger_run", "DagRunOrder": "trigger_run",
+    "BaseOperatorLink": "extension", "XComOperatorLink": "extension", "AirflowPlugin": "extension",
+    "BaseSecretsBackend": "extension", "BaseTrigger": "extension", "TriggerEvent": "extension",
+    "DateTimeTrigger": "extension", "TimeDeltaTrigger": "extension", "FileTrigger": "extension",
+    "ObjectStoragePath": "object_path",
+    "import_string": "helpers", "qualname": "helpers", "mkdirs": "helpers", "TemporaryDirectory": "helpers",
+    "get_hostname": "helpers", "getfqdn": "helpers", "get_host_ip_address": "helpers", "AirflowJsonEncoder": "helpers",
+    "WebEncoder": "helpers", "XComEncoder": "helpers", "XComDecoder": "helpers", "execute_in_subprocess": "helpers",
+    "check_cycle": "helpers", "test_cycle": "helpers", "context_to_airflow_vars": "helpers", "context_merge": "helpers",
     "SmtpNotifier": "callbacks", "send_smtp_notification": "callbacks",
     "BaseNotifier": "callbacks", "DeadlineAlert": "callbacks", "DeadlineReference": "callbacks",
     "AsyncCallback": "callbacks", "SyncCallback": "callbacks",
@@ -52,15 +91,6 @@ NAMES = {
 
 # Names that load, keep their place in the graph, and cannot run in this version.
 LATER = set(
-    "PythonVirtualenvOperator ExternalPythonOperator BranchExternalPythonOperator BranchPythonVirtualenvOperator "
-    "SubDagOperator "
-    "BaseOperatorLink BaseXCom XCom ObjectStoragePath DagRun TaskInstance "
-    "DagModel DagBag DagTag Log TaskReschedule TaskFail SlaMiss Job BaseJob RenderedTaskInstanceFields Pool "
-    "AirflowPlugin EventsTimetable MultipleCronTriggerTimetable "
-    "get_parsing_context literal send_email create_session trigger_dag get_task_instance clear_task_instances "
-    "SQLColumnCheckOperator SQLTableCheckOperator SQLCheckOperator SQLValueCheckOperator SQLIntervalCheckOperator "
-    "SQLThresholdCheckOperator BranchSQLOperator BaseSQLOperator SQLInsertRowsOperator DbApiHook "
-    "FSHook SubprocessHook BaseSecretsBackend BaseTrigger TriggerEvent Session".split()
 )
 
 _OPERATORS = "BaseOperator chain chain_linear cross_downstream"
@@ -68,7 +98,7 @@ _EXCEPTIONS = "*exceptions"
 
 # Module -> its names: those of NAMES or LATER; `*x` is everything public in our module x.
 MODULES = {
-    "airflow": "DAG Dataset Asset AssetAlias XComArg macros conf version dag task",
+    "airflow": "DAG Dataset Asset AssetAlias XComArg macros conf version dag task settings AirflowException",
     "airflow.sdk": (
         "DAG dag task task_group setup teardown TaskGroup BaseOperator BaseSensorOperator BaseHook Variable Connection "
         "Param ParamsDict XComArg Context get_current_context chain chain_linear cross_downstream Label EdgeModifier "
@@ -76,7 +106,8 @@ MODULES = {
         "AssetWatcher Metadata Model BaseNotifier BaseOperatorLink BaseXCom PokeReturnValue ObjectStoragePath asset "
         "get_parsing_context literal macros conf timezone CronDataIntervalTimetable CronTriggerTimetable "
         "DeltaDataIntervalTimetable DeltaTriggerTimetable EventsTimetable MultipleCronTriggerTimetable "
-        "DeadlineAlert DeadlineReference AsyncCallback SyncCallback"
+        "DeadlineAlert DeadlineReference AsyncCallback SyncCallback AirflowParsingContext BaseTrigger TriggerEvent "
+        "TaskInstance DagRun AssetAny TaskInstanceKey DagRunType"
     ),
     "airflow.sdk.definitions.deadline": "DeadlineAlert DeadlineReference AsyncCallback SyncCallback",
     "airflow.sdk.definitions.callback": "AsyncCallback SyncCallback",
@@ -86,18 +117,31 @@ MODULES = {
     "airflow.decorators": "dag task task_group setup teardown",
     "airflow.models": (
         "DAG BaseOperator Variable Connection Param XComArg XCom DagRun TaskInstance DagModel DagBag DagTag Log "
-        "TaskReschedule TaskFail SlaMiss Pool SkipMixin BaseOperatorLink RenderedTaskInstanceFields"
+        "TaskReschedule TaskFail SlaMiss Pool SkipMixin BaseOperatorLink RenderedTaskInstanceFields DagPickle ImportError "
+        "MappedOperator BaseSensorOperator DagWarning Trigger Base"
     ),
+    "airflow.models.base": "Base",
+    "airflow.models.errors": "ImportError ParseImportError",
+    "airflow.models.slamiss": "SlaMiss",
+    "airflow.models.dagcode": "DagCode",
+    "airflow.models.dagpickle": "DagPickle",
+    "airflow.models.dagwarning": "DagWarning",
+    "airflow.models.serialized_dag": "SerializedDagModel",
+    "airflow.models.taskmap": "TaskMap",
+    "airflow.models.trigger": "Trigger",
+    "airflow.models.mappedoperator": "MappedOperator OperatorPartial",
+    "airflow.models.baseoperatorlink": "BaseOperatorLink",
+    "airflow.models.taskinstancekey": "TaskInstanceKey",
     "airflow.models.dag": "DAG dag DagModel DagTag",
     "airflow.models.baseoperator": _OPERATORS + " BaseOperatorLink",
     "airflow.models.variable": "Variable",
     "airflow.models.connection": "Connection",
     "airflow.models.param": "Param ParamsDict DagParam",
     "airflow.models.xcom": "XCom BaseXCom",
-    "airflow.models.xcom_arg": "XComArg PlainXComArg",
+    "airflow.models.xcom_arg": "XComArg PlainXComArg MapXComArg ZipXComArg ConcatXComArg",
     "airflow.models.dagrun": "DagRun",
     "airflow.models.dagbag": "DagBag",
-    "airflow.models.taskinstance": "TaskInstance Context clear_task_instances",
+    "airflow.models.taskinstance": "TaskInstance TaskInstanceKey Context clear_task_instances get_current_context",
     "airflow.models.skipmixin": "SkipMixin",
     "airflow.providers.standard.utils.skipmixin": "SkipMixin",
     "airflow.models.pool": "Pool",
@@ -119,7 +163,20 @@ MODULES = {
     "airflow.operators.datetime": "BranchDateTimeOperator",
     "airflow.operators.weekday": "BranchDayOfWeekOperator",
     "airflow.operators.latest_only": "LatestOnlyOperator",
-    "airflow.operators.trigger_dagrun": "TriggerDagRunOperator",
+    "airflow.operators.trigger_dagrun": "TriggerDagRunOperator DagRunOrder",
+    # Airflow 1.10: its sensors, and every operator of its own, under one name.
+    "airflow.operators.sensors": (
+        "BaseSensorOperator ExternalTaskSensor TimeSensor TimeDeltaSensor HttpSensor SqlSensor FileSensor DateTimeSensor"
+    ),
+    "airflow.operators.sql": (
+        "SQLExecuteQueryOperator SQLColumnCheckOperator SQLTableCheckOperator SQLCheckOperator SQLValueCheckOperator "
+        "SQLIntervalCheckOperator SQLThresholdCheckOperator BranchSQLOperator BaseSQLOperator"
+    ),
+    "airflow.operators.check_operator": (
+        "CheckOperator ValueCheckOperator IntervalCheckOperator ThresholdCheckOperator SQLCheckOperator "
+        "SQLValueCheckOperator SQLIntervalCheckOperator SQLThresholdCheckOperator"
+    ),
+    "airflow.operators.sql_branch_operator": "BranchSqlOperator BranchSQLOperator",
     "airflow.operators.subdag": "SubDagOperator",
     "airflow.operators.email": "EmailOperator",
     "airflow.sensors": "",
@@ -131,8 +188,15 @@ MODULES = {
         "SQLIntervalCheckOperator SQLThresholdCheckOperator BranchSQLOperator BaseSQLOperator SQLInsertRowsOperator"
     ),
     "airflow.providers.common.sql.sensors.sql": "SqlSensor",
-    "airflow.providers.common.sql.hooks.handlers": "fetch_all_handler fetch_one_handler",
-    "airflow.providers.common.sql.hooks.sql": "DbApiHook fetch_all_handler fetch_one_handler",
+    "airflow.providers.common.sql.hooks.handlers": "fetch_all_handler fetch_one_handler return_single_query_results",
+    "airflow.providers.common.sql.hooks.sql": "DbApiHook fetch_all_handler fetch_one_handler return_single_query_results",
+    "airflow.providers.postgres.hooks.postgres": "PostgresHook",
+    "airflow.providers.mysql.hooks.mysql": "MySqlHook",
+    "airflow.providers.sqlite.hooks.sqlite": "SqliteHook",
+    "airflow.providers.http.hooks.http": "HttpHook",
+    "airflow.providers.standard": "",
+    "airflow.providers.standard.triggers.temporal": "DateTimeTrigger TimeDeltaTrigger",
+    "airflow.providers.standard.triggers.file": "FileTrigger",
     "airflow.providers.postgres.operators.postgres": "PostgresOperator",
     "airflow.providers.mysql.operators.mysql": "MySqlOperator",
     "airflow.providers.sqlite.operators.sqlite": "SqliteOperator",
@@ -151,7 +215,8 @@ MODULES = {
     "airflow.hooks.filesystem": "FSHook",
     "airflow.hooks.subprocess": "SubprocessHook",
     "airflow.timetables": "",
-    "airflow.timetables.base": "Timetable",
+    "airflow.timetables.base": "Timetable DataInterval DagRunInfo TimeRestriction",
+    "airflow.timetables.simple": "NullTimetable OnceTimetable ContinuousTimetable",
     "airflow.timetables.interval": "CronDataIntervalTimetable DeltaDataIntervalTimetable",
     "airflow.timetables.trigger": "CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable",
     "airflow.timetables.events": "EventsTimetable",
@@ -170,16 +235,48 @@ MODULES = {
     "airflow.secrets": "BaseSecretsBackend",
     "airflow.triggers": "",
     "airflow.triggers.base": "BaseTrigger TriggerEvent",
-    "airflow.configuration": "conf",
-    "airflow.settings": "Session",
+    "airflow.triggers.temporal": "DateTimeTrigger TimeDeltaTrigger",
+    "airflow.triggers.file": "FileTrigger",
+    "airflow.configuration": "*configuration",
+    "airflow.settings": "*settings",
+    "airflow.executors": "",
+    "airflow.executors.sequential_executor": "SequentialExecutor",
+    "airflow.executors.local_executor": "LocalExecutor",
+    "airflow.executors.celery_executor": "CeleryExecutor",
+    "airflow.executors.debug_executor": "DebugExecutor",
+    "airflow.executors.kubernetes_executor": "KubernetesExecutor",
+    "airflow.executors.dask_executor": "DaskExecutor",
+    "airflow.io": "ObjectStoragePath",
+    "airflow.io.path": "ObjectStoragePath",
+    "airflow.listeners": "hookimpl",
+    "airflow.stats": "Stats",
     "airflow.macros": "*macros",
     "airflow.version": "version",
     "airflow.compat": "",
-    "airflow.compat.functools": "cached_property",
+    "airflow.compat.functools": "cached_property cache",
     "airflow.api": "",
     "airflow.api.common": "",
     "airflow.api.common.trigger_dag": "trigger_dag",
+    "airflow.api.common.experimental": "",
+    "airflow.api.common.experimental.get_task_instance": "get_task_instance",
     "airflow.utils": "timezone",
+    "airflow.utils.module_loading": "import_string qualname",
+    "airflow.utils.file": "mkdirs TemporaryDirectory",
+    "airflow.utils.net": "get_hostname getfqdn get_host_ip_address",
+    "airflow.utils.json": "AirflowJsonEncoder WebEncoder XComEncoder XComDecoder",
+    "airflow.utils.process_utils": "execute_in_subprocess",
+    "airflow.utils.dag_cycle_tester": "check_cycle test_cycle",
+    "airflow.utils.operator_helpers": "context_to_airflow_vars context_merge",
+    "airflow.utils.log.secrets_masker": "mask_secret redact",
+    "airflow.utils.dag_parsing_context": "get_parsing_context AirflowParsingContext",
+    "airflow.utils.template": "literal LiteralValue",
+    "airflow.sdk.log": "mask_secret",
+    "airflow.sdk.definitions.template": "literal LiteralValue",
+    "airflow.sdk.definitions.xcom_arg": "XComArg PlainXComArg",
+    "airflow.sdk.definitions.mappedoperator": "MappedOperator OperatorPartial",
+    "airflow.sdk.execution_time.secrets_masker": "mask_secret redact",
+    "airflow.sdk.execution_time.xcom": "XCom",
+    "airflow.sdk.observability.stats": "Stats",
     "airflow.utils.dates": "*dates",
     "airflow.utils.timezone": "*timezone",
     "airflow.utils.task_group": "TaskGroup task_group",
@@ -192,11 +289,11 @@ MODULES = {
     "airflow.utils.context": "Context",
     "airflow.utils.decorators": "apply_defaults",
     "airflow.utils.db": "provide_session create_session",
-    "airflow.utils.session": "provide_session create_session",
-    "airflow.utils.email": "send_email",
+    "airflow.utils.session": "provide_session create_session NEW_SESSION",
+    "airflow.utils.email": "send_email send_email_smtp get_email_address_list",
     "airflow.utils.log": "",
     "airflow.utils.log.logging_mixin": "LoggingMixin",
-    "airflow.utils.helpers": "chain cross_downstream",
+    "airflow.utils.helpers": "*helpers",
     "airflow.task": "",
     "airflow.task.trigger_rule": "TriggerRule",
     "airflow.contrib": "",
@@ -225,6 +322,20 @@ ALIASES = {
     "airflow.contrib.sensors.weekday_sensor": "airflow.sensors.weekday",
     "airflow.sensors.date_time_async": "airflow.sensors.date_time",
     "airflow.operators.http_operator": "airflow.providers.http.operators.http",
+    "airflow.hooks.postgres_hook": "airflow.providers.postgres.hooks.postgres",
+    "airflow.hooks.mysql_hook": "airflow.providers.mysql.hooks.mysql",
+    "airflow.hooks.sqlite_hook": "airflow.providers.sqlite.hooks.sqlite",
+    "airflow.hooks.http_hook": "airflow.providers.http.hooks.http",
+    "airflow.hooks.dbapi_hook": "airflow.providers.common.sql.hooks.sql",
+    "airflow.hooks.dbapi": "airflow.providers.common.sql.hooks.sql",
+    "airflow.contrib.hooks.fs_hook": "airflow.hooks.filesystem",
+    "airflow.sensors.python_sensor": "airflow.sensors.python",
+    "airflow.sensors.bash_sensor": "airflow.sensors.bash",
+    "airflow.sensors.weekday_sensor": "airflow.sensors.weekday",
+    "airflow.operators.datetime_branch_operator": "airflow.operators.datetime",
+    "airflow.operators.weekday_branch_operator": "airflow.operators.weekday",
+    "airflow.api.common.experimental.trigger_dag": "airflow.api.common.trigger_dag",
+    "airflow.sensors.date_time_sensor_async": "airflow.sensors.date_time",
     "airflow.operators.postgres_operator": "airflow.providers.postgres.operators.postgres",
     "airflow.operators.mysql_operator": "airflow.providers.mysql.operators.mysql",
     "airflow.operators.sqlite_operator": "airflow.providers.sqlite.operators.sqlite",
@@ -237,6 +348,16 @@ ALIASES = {
     "airflow.models.dagparam": "airflow.models.param",
     "airflow.models.operator": "airflow.models.baseoperator",
     "airflow.models.taskmixin": "airflow.models.baseoperator",
+    "airflow.models.abstractoperator": "airflow.models.baseoperator",
+    "airflow.sensors.time_sensor_async": "airflow.sensors.time",
+    "airflow.utils.setup_teardown": "airflow.decorators",
+    "airflow.decorators.task_group": "airflow.decorators",
+    "airflow.decorators.setup_teardown": "airflow.decorators",
+    "airflow.decorators.python": "airflow.decorators",
+    "airflow.decorators.sensor": "airflow.decorators",
+    "airflow.decorators.bash": "airflow.decorators",
+    "airflow.decorators.branch_python": "airflow.decorators",
+    "airflow.decorators.short_circuit": "airflow.decorators",
     # Airflow 3
     "airflow.providers.standard.operators.bash": "airflow.operators.bash",
     "airflow.providers.standard.operators.python": "airflow.operators.python",
@@ -259,6 +380,15 @@ ALIASES = {
     "airflow.sdk.bases.operator": "airflow.models.baseoperator",
     "airflow.sdk.bases.sensor": "airflow.sensors.base",
     "airflow.sdk.bases.hook": "airflow.hooks.base",
+    "airflow.sdk.bases.operatorlink": "airflow.models.baseoperatorlink",
+    "airflow.sdk.bases.xcom": "airflow.models.xcom",
+    "airflow.sdk.bases.decorator": "airflow.decorators",
+    "airflow.sdk.configuration": "airflow.configuration",
+    "airflow.sdk.io": "airflow.io",
+    "airflow.sdk.io.path": "airflow.io",
+    "airflow.sdk.types": "airflow.models.taskinstance",
+    "airflow.sdk.definitions.decorators": "airflow.decorators",
+    "airflow.sdk.definitions.dag_parsing_context": "airflow.utils.dag_parsing_context",
     "airflow.sdk.bases.notifier": "airflow.notifications.basenotifier",
     "airflow.sdk.definitions.dag": "airflow.models.dag",
     "airflow.sdk.definitions.param": "airflow.models.param",
@@ -268,6 +398,8 @@ ALIASES = {
     "airflow.sdk.definitions.variable": "airflow.models.variable",
     "airflow.sdk.definitions.connection": "airflow.models.connection",
     "airflow.sdk.execution_time.context": "airflow.utils.context",
+    "airflow.providers.common.compat.sdk": "airflow.sdk",
+    "airflow.providers.common.compat.assets": "airflow.sdk",
 }
 
 # Extra names of a module that is reached by another spelling.
@@ -276,24 +408,6 @@ EXTRA = {
     "airflow.operators.dagrun_operator": "TriggerDagRunOperator",
     "airflow.sdk.execution_time.context": "get_current_context",
 }
-
-# Packages whose modules are never ours: every name in them loads as one that cannot run.
-FOREIGN = ("airflow.providers.", "airflow.contrib.")
-
-# Where Airflow 1.10 and 2 kept operators of providers: their modules load the same way.
-LEGACY = {
-    "airflow.operators": "mssql_operator oracle_operator hive_operator "
-    "presto_check_operator slack_operator docker_operator jdbc_operator pig_operator papermill_operator "
-    "druid_check_operator redshift_to_s3_operator s3_to_hive_operator s3_to_redshift_operator "
-    "s3_file_transform_operator mysql_to_hive hive_to_mysql generic_transfer sql sql_branch_operator check_operator "
-    "google_api_to_s3_transfer gcs_to_s3",
-    "airflow.sensors": "s3_key_sensor s3_prefix_sensor hdfs_sensor web_hdfs_sensor "
-    "hive_partition_sensor named_hive_partition_sensor metastore_partition_sensor smart_sensor",
-    "airflow.hooks": "postgres_hook mysql_hook sqlite_hook mssql_hook oracle_hook hive_hooks presto_hook slack_hook "
-    "http_hook docker_hook jdbc_hook pig_hook druid_hook S3_hook hdfs_hook webhdfs_hook samba_hook dbapi_hook dbapi "
-    "zendesk_hook",
-}
-
 
 def target(name):
     """`(module of ours, attribute or None for the module itself)` for a name that works."""
@@ -315,22 +429,4 @@ def names_of(module):
 def is_package(module):
     """Whether some other module lies in it."""
     prefix = module + "."
-    return any(name.startswith(prefix) for table in (MODULES, ALIASES) for name in table) or module in LEGACY
-
-
-def is_foreign(module):
-    """Whether a module belongs to a package that is not part of Updraft."""
-    if (module + ".").startswith(FOREIGN):
-        return True
-    package, _, last = module.rpartition(".")
-    return last in LEGACY.get(package, "").split()
-
-
-def provider_of(module):
-    """What to install for a module of a provider: `apache-airflow-providers-cncf-kubernetes`."""
-    parts = module.split(".")
-    if parts[:2] != ["airflow", "providers"] or len(parts) < 3:
-        return None
-    grouped = {"apache", "cncf", "common", "dbt", "microsoft"}
-    name = parts[2:4] if parts[2] in grouped and len(parts) > 3 else parts[2:3]
-    return "apache-airflow-providers-" + "-".join(name)
+    return any(name.startswith(prefix) for table in (MODULES, ALIASES) for name in table)

@@ -2,6 +2,7 @@
 
 import json
 
+from .. import notes
 from .exceptions import AirflowException
 from .timetables import Timetable
 
@@ -19,7 +20,10 @@ class BaseAsset:
 class Asset(BaseAsset):
     """`Asset("name", "s3://bucket/key")`, `Asset("s3://bucket/key")`, `Asset(name="name")`."""
 
-    def __init__(self, name=None, uri=None, *, group="asset", extra=None, watchers=None):
+    def __init__(self, name=None, uri=None, *, group="asset", extra=None, watchers=None, **unknown):
+        for word in unknown:
+            notes.warn("%s(%r) has no argument `%s`; it has no effect" % (type(self).__name__, name or uri, word),
+                       notes.did_you_mean(word, ("name", "uri", "group", "extra", "watchers")))
         if name is None and uri is None:
             raise TypeError("%s() needs a name or a uri" % type(self).__name__)
         for what, value in (("name", name), ("uri", uri)):

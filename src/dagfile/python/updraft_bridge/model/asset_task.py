@@ -1,9 +1,8 @@
 """The task that `@asset` makes: it calls the function with the assets that it reads."""
 
-import inspect
-
 from .asset import Asset
 from .operators import PythonOperator, call
+from .signature import signature
 
 
 class AssetTask(PythonOperator):
@@ -21,7 +20,7 @@ class AssetTask(PythonOperator):
 
     def execute(self, context):
         given = {}
-        for name in inspect.signature(self.python_callable).parameters:
+        for name in signature(self.python_callable).parameters:
             if name == "self":
                 given[name] = self.made
             elif name == "context":
@@ -35,6 +34,6 @@ def make(made, outlets, name, function, arguments):
     from .context import NAMES
     from .dag import DAG
 
-    read = [p for p in inspect.signature(function).parameters if p not in ("self", "context") and p not in NAMES]
+    read = [p for p in signature(function).parameters if p not in ("self", "context") and p not in NAMES]
     with DAG(arguments.pop("dag_id", None) or name, **arguments):
         AssetTask(made, task_id=name, python_callable=function, outlets=outlets, inlets=[Asset(name=p) for p in read])

@@ -5,6 +5,7 @@ import inspect
 
 from .. import notes
 from .exceptions import AirflowException
+from .signature import signature
 
 # The lists of a task and of a DAG, by what happens.
 OF_TASK = ("on_execute_callback", "on_success_callback", "on_failure_callback", "on_retry_callback",
@@ -26,6 +27,8 @@ def as_list(name, value):
 
 def why_not(callback):
     """Why a callback cannot be called in this version; None when it can."""
+    if type(callback).__name__ == "Unknown":
+        return callback._why
     return getattr(type(callback), "why", None) or getattr(callback, "comes_later", None)
 
 
@@ -227,7 +230,7 @@ def with_context(function, kwargs, context):
     """The arguments of a function that has some of its own; the context where it takes one."""
     kwargs = dict(kwargs)
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature(function).parameters.values()
     except (TypeError, ValueError):
         return kwargs
     takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters)

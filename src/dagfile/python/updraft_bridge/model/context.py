@@ -1,8 +1,10 @@
 """The context of a running task: what its code may ask for by name."""
 
+import collections
 import datetime
 
 from . import dates
+from .database import ModelType, refusal
 from .exceptions import AirflowException
 from .param import ParamsDict
 
@@ -16,6 +18,9 @@ NAMES = frozenset(
     "yesterday_ds yesterday_ds_nodash tomorrow_ds tomorrow_ds_nodash ts ts_nodash ts_nodash_with_tz next_ds "
     "next_ds_nodash next_execution_date prev_ds prev_ds_nodash prev_execution_date".split()
 )
+
+
+TaskInstanceKey = collections.namedtuple("TaskInstanceKey", "dag_id task_id run_id try_number map_index")
 
 
 class Context(dict):
@@ -48,10 +53,12 @@ def outlet_report():
     return _current[-1]["outlet_events"].report() if _current else []
 
 
-class DagRun:
+class DagRun(metaclass=ModelType):
     """The run, as far as a task may know it."""
 
-    def __init__(self, start):
+    def __init__(self, start=None, **columns):
+        if start is None:
+            raise refusal("DagRun", "DagRun()")
         self.dag_id = start["dag_id"]
         self.run_id = start["run_id"]
         self.run_type = start.get("run_type") or "manual"
@@ -66,14 +73,29 @@ class DagRun:
         self.external_trigger = self.run_type == "manual"
         self.state = "running"
 
+    def get_state(self):
+        return self.state
+
+    @property
+    def is_backfill(self):
+        return self.run_type == "backfill"
+
+    def _refuse(self, *args, **kwargs):
+        raise refusal("DagRun", "asking a DagRun for other runs or for its task instances")
+
+    get_task_instances = get_task_instance = get_previous_dagrun = get_previous_scheduled_dagrun = _refuse
+    set_state = update_state = refresh_from_db = get_dag = _refuse
+
     def __repr__(self):
         return "<DagRun %s @ %s>" % (self.dag_id, self.run_id)
 
 
-class TaskInstance:
+class TaskInstance(metaclass=ModelType):
     """The attempt. XComs go over the channel."""
 
-    def __init__(self, start, task, dag_run, channel):
+    def __init__(self, start=None, task=None, dag_run=None, channel=None, **columns):
+        if channel is None:
+            raise refusal("TaskInstance", "TaskInstance()")
         self.task, self.dag_run, self._channel = task, dag_run, channel
         self.dag_id, self.task_id, self.run_id = start["dag_id"], start["task_id"], start["run_id"]
         self.map_index = start.get("map_index", -1)
@@ -101,7 +123,53 @@ class TaskInstance:
 
     @property
     def key(self):
-        return (self.dag_id, self.task_id, self.run_id, self.try_number, self.map_index)
+        return TaskInstanceKey(self.dag_id, self.task_id, self.run_id, self.try_number, self.map_index)
+
+    @property
+    def log(self):
+        import logging
+
+        return logging.getLogger("airflow.task")
+
+    @property
+    def pool(self):
+        return getattr(self.task, "pool", None) or "default_pool"
+
+    @property
+    def priority_weight(self):
+        return getattr(self.task, "priority_weight", 1)
+
+    @property
+    def is_mapped(self):
+        return self.map_index >= 0
+
+    @property
+    def prev_attempted_tries(self):
+        return self.try_number - 1
+
+    def get_dagrun(self, session=None):
+        return self.dag_run
+
+    def get_template_context(self, session=None, ignore_param_exceptions=True):
+        return get_current_context()
+
+    def is_eligible_to_retry(self):
+        return self.try_number <= self.max_tries
+
+    def current_state(self, session=None):
+        return self.state
+
+    def get_num_running_task_instances(self, *args, **kwargs):
+        raise refusal("TaskInstance", "counting other task instances")
+
+    get_previous_ti = get_previous_dagrun = are_dependents_done = refresh_from_db = get_num_running_task_instances
+    set_state = get_task_instance = clear_xcom_data = get_num_running_task_instances
+
+    def get_previous_execution_date(self, state=None, session=None):
+        return get_current_context().get("prev_data_interval_start_success" if state else "prev_execution_date")
+
+    def get_previous_start_date(self, state=None, session=None):
+        return get_current_context().get("prev_start_date_success")
 
     @property
     def operator(self):

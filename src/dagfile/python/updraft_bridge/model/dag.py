@@ -10,6 +10,7 @@ from . import callbacks, stack
 from .exceptions import AirflowException, DuplicateTaskIdFound, TaskNotFound
 from .operator import ARGUMENTS, LATER, OLD_NAMES, SILENT, check_count, check_id, duration
 from .param import DagParam, ParamsDict
+from .signature import signature
 
 NOT_GIVEN = object()
 
@@ -33,18 +34,19 @@ KNOWN = {
     "on_success_callback": None,
     "on_failure_callback": None,
     "deadline": None,
+    "user_defined_macros": None,
+    "user_defined_filters": None,
+    "jinja_environment_kwargs": None,
+    "template_undefined": None,
 }
 SILENT_KNOWN = {
     "default_view", "orientation", "access_control", "owner_links", "full_filepath", "auto_register",
-    "jinja_environment_kwargs", "template_undefined",
-    "user_defined_filters", "user_defined_macros", "sla_miss_callback",
+    "sla_miss_callback",
     "rerun_with_latest_version", "disable_bundle_versioning", "allowed_run_types", "has_on_success_callback",
     "has_on_failure_callback", "dag_id", "subdag",
 }
 LATER_KNOWN = {
     "sla_miss_callback": "is never called, as in Airflow 3: give the DAG a `deadline`",
-    "user_defined_filters": "is read but templates do not know them yet",
-    "user_defined_macros": "is read but templates do not know them yet",
 }
 OLD = {"concurrency": "max_active_tasks", "schedule_interval": "schedule", "timetable": "schedule",
        "fail_stop": "fail_fast"}
@@ -115,6 +117,8 @@ class DAG:
         self._check_default_args()
         self.task_dict = {}
         self.task_groups = {}
+        # A SubDagOperator of this DAG took another one in, or was taken in.
+        self.parent_dag, self.moved_into, self.partial = None, None, False
         made.append(self)
 
     def _check_default_args(self):
@@ -213,11 +217,76 @@ class DAG:
 
         return zone_of(self.start_date)
 
-    def cli(self):
-        raise AirflowException("use `updraft tasks` and `updraft dags` on the command line instead of dag.cli()")
+    @property
+    def is_subdag(self):
+        return self.parent_dag is not None
 
-    def test(self, *args, **kwargs):
-        raise AirflowException("use `updraft dags test %s` on the command line instead of dag.test()" % self.dag_id)
+    @property
+    def subdags(self):
+        return []
+
+    @property
+    def normalized_schedule_interval(self):
+        from .dates import cron_presets
+
+        return cron_presets.get(self.schedule_interval, self.schedule_interval)
+
+    @property
+    def task_group_dict(self):
+        return dict(self.task_groups)
+
+    def topological_sort(self):
+        """Every task after those that it waits for; of several that could come next, the first of the file."""
+        rest, done = list(self.tasks), {}
+        while rest:
+            following = next((t for t in rest if all(u in done for u in t.upstream_list)), None)
+            if following is None:
+                raise AirflowException("DAG `%s` has a cycle" % self.dag_id)
+            rest.remove(following)
+            done[following] = None
+        return tuple(done)
+
+    def tree_view(self):
+        """Prints the tasks, each below the one it waits for."""
+        def show(task, level):
+            print("%s%r" % ("    " * level, task))
+            for down in sorted(task.downstream_list, key=lambda t: t.task_id):
+                show(down, level + 1)
+
+        for root in sorted(self.roots, key=lambda t: t.task_id):
+            show(root, 0)
+
+    def resolve_template_files(self):
+        pass
+
+    def cli(self):
+        """`python file.py tasks list`: the same command of `updraft`, with this DAG's id."""
+        from . import command
+
+        command.cli(self)
+
+    def test(self, execution_date=None, run_conf=None, conn_file_path=None, variable_file_path=None, session=None,
+             use_executor=False, mark_success_pattern=None, *, logical_date=None, **kwargs):
+        """One run of this DAG here and now, by `updraft dags test`."""
+        from . import command
+
+        return command.test(self, logical_date or execution_date, run_conf)
+
+    def run(self, *args, **kwargs):
+        raise AirflowException("DAG.run() is not possible: use `updraft backfill create --dag-id %s`" % self.dag_id)
+
+    def clear(self, *args, **kwargs):
+        raise AirflowException("DAG.clear() is not possible: use `updraft tasks clear %s`" % self.dag_id)
+
+    def create_dagrun(self, *args, **kwargs):
+        raise AirflowException("DAG.create_dagrun() is not possible: use `updraft dags trigger %s`, "
+                               "or TriggerDagRunOperator in a task" % self.dag_id)
+
+    def get_dagrun(self, *args, **kwargs):
+        raise AirflowException("a DAG knows none of its runs: context[\"dag_run\"] is the task's own, and "
+                               "`updraft dags list-runs %s` shows the others" % self.dag_id)
+
+    get_last_dagrun = get_active_runs = get_num_active_runs = get_run_dates = get_latest_execution_date = get_dagrun
 
     def __enter__(self):
         if self not in used:
@@ -241,7 +310,7 @@ def dag(dag_id="", *args, **kwargs):
     def decorate(function):
         @functools.wraps(function)
         def factory(*call_args, **call_kwargs):
-            bound = inspect.signature(function).bind_partial(*call_args, **call_kwargs)
+            bound = signature(function).bind_partial(*call_args, **call_kwargs)
             bound.apply_defaults()
             name = dag_id if isinstance(dag_id, str) and dag_id else function.__name__
             made_dag = DAG(name, *args, **kwargs)

@@ -43,7 +43,141 @@ class AirflowRescheduleException(AirflowException):
         self.reschedule_date = reschedule_date
 
 
+class TaskDeferred(BaseException):
+    """A task that waits for a trigger, and how it goes on."""
+
+    def __init__(self, *, trigger, method_name, kwargs=None, timeout=None):
+        super().__init__()
+        self.trigger, self.method_name, self.kwargs, self.timeout = trigger, method_name, kwargs, timeout
+        if timeout is not None and not hasattr(timeout, "total_seconds"):
+            raise ValueError("expected the timeout of a deferral to be a timedelta, got: %r" % (timeout,))
+
+
+class TaskDeferralTimeout(AirflowException):
+    pass
+
+
+class TaskDeferralError(AirflowException):
+    pass
+
+
 class AirflowDagCycleException(AirflowException):
+    pass
+
+
+class AirflowDagInconsistent(AirflowException):
+    pass
+
+
+class AirflowClusterPolicyViolation(AirflowException):
+    pass
+
+
+class AirflowClusterPolicySkipDag(AirflowException):
+    pass
+
+
+class AirflowFileParseException(AirflowException):
+    pass
+
+
+class AirflowInternalRuntimeError(BaseException):
+    pass
+
+
+class AirflowRuntimeError(AirflowException):
+    pass
+
+
+class AirflowProviderDeprecationWarning(DeprecationWarning):
+    pass
+
+
+class AirflowWebServerException(AirflowException):
+    pass
+
+
+class AirflowWebServerTimeout(AirflowException):
+    pass
+
+
+class AirflowInactiveAssetInInletOrOutletException(AirflowException):
+    pass
+
+
+class BackfillUnfinished(AirflowException):
+    pass
+
+
+class ConnectionNotUnique(AirflowException):
+    pass
+
+
+class DagCodeNotFound(AirflowNotFoundException):
+    pass
+
+
+class DagFileExists(AirflowBadRequest):
+    pass
+
+
+class DagInvalidTriggerRule(AirflowException):
+    pass
+
+
+class DagConcurrencyLimitReached(AirflowException):
+    pass
+
+
+class DownstreamTasksSkipped(AirflowException):
+    pass
+
+
+class FailStopDagInvalidTriggerRule(AirflowException):
+    pass
+
+
+class NodeNotFound(AirflowNotFoundException):
+    pass
+
+
+class PoolNotFound(AirflowNotFoundException):
+    pass
+
+
+class SerializationError(AirflowException):
+    pass
+
+
+class TaskInstanceNotFound(AirflowNotFoundException):
+    pass
+
+
+class TaskAlreadyInTaskGroup(AirflowException):
+    pass
+
+
+class TaskConcurrencyLimitReached(AirflowException):
+    pass
+
+
+class TaskAlreadyRunningException(AirflowException):
+    pass
+
+
+class UnmappableXComTypePushed(AirflowException):
+    pass
+
+
+class UnmappableXComLengthPushed(AirflowException):
+    pass
+
+
+class VariableNotUnique(AirflowException):
+    pass
+
+
+class RemovedInAirflow4Warning(DeprecationWarning):
     pass
 
 
@@ -89,6 +223,8 @@ class ParamValidationError(AirflowException):
 
 class RemovedInAirflow3Warning(DeprecationWarning):
     pass
+
+
 
 
 class ComesLater(AirflowFailException):

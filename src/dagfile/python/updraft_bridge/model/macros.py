@@ -37,6 +37,20 @@ def datetime_diff_for_humans(dt, since=None):
     return text + " ago" if seconds < 0 else "in " + text
 
 
+def ds_format_locale(ds, input_format, output_format, locale=None):
+    """Like `ds_format`: names of days and months are those of the interpreter's locale."""
+    return ds_format(ds, input_format, output_format)
+
+
+def __getattr__(name):
+    # `macros.dateutil`, where the package is installed.
+    if name == "dateutil":
+        import dateutil
+        import dateutil.parser
+        import dateutil.relativedelta
+
+        return dateutil
+    raise AttributeError("module 'airflow.macros' has no attribute %r" % name)
 
 
 __all__ = ["datetime", "ds_add", "ds_format", "datetime_diff_for_humans", "json", "random", "time", "timedelta", "uuid"]

@@ -7,7 +7,7 @@ that can be done; else the task says, when it runs, why it cannot.
 import datetime
 
 from .. import notes
-from .exceptions import AirflowException, ComesLater
+from .exceptions import AirflowException
 from .operator import BaseOperator
 from .operators import EmptyOperator
 from .xcom_arg import XComArg
@@ -48,7 +48,7 @@ class NativeOperator(BaseOperator):
         return set(cls.native_fields) | set(cls.ignored_fields) | set(cls.renamed_fields)
 
     def _argument_fields(self):
-        return list(type(self).native_fields)
+        return list(dict.fromkeys([*type(self).native_fields, *super()._argument_fields()]))
 
     def native_arguments(self):
         return {name: plain(name, getattr(self, name)) for name in self._native}
@@ -58,17 +58,13 @@ class NativeOperator(BaseOperator):
         return type(self).__name__, self.native_arguments()
 
     def rendered_arguments(self):
-        fields = self._argument_fields()
-        return [], {f: getattr(self, f) for f in fields if f in self._native and not callable(getattr(self, f))}
+        fields = [f for f in type(self).native_fields if f in self._native]
+        # A class of the author's own may have more of them.
+        fields += [f for f in super()._argument_fields() if f not in type(self).native_fields]
+        return [], {f: getattr(self, f) for f in fields if hasattr(self, f) and not callable(getattr(self, f))}
 
     def execute(self, context):
-        raise ComesLater(
-            "%s is done by Updraft itself; a class of your own that is built on it cannot call its `execute`. "
-            "Use %s as it is, or write the work as a Python task" % (type(self).__name__, self._native_class())
-        )
-
-    def _native_class(self):
-        return next((c.__name__ for c in type(self).__mro__ if "native_fields" in vars(c)), type(self).__name__)
+        raise NotImplementedError("%s has no `execute` method" % type(self).__name__)
 
 
 def plain(name, value):
@@ -79,7 +75,8 @@ def plain(name, value):
         return value.total_seconds()
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, XComArg):
+    if isinstance(value, XComArg) or type(value).__name__ == "Unknown":
+        # Each is a template in a text.
         return str(value)
     if isinstance(value, dict):
         return {str(k): inner(name, v) for k, v in value.items()}
@@ -151,17 +148,40 @@ class SQLExecuteQueryOperator(NativeOperator):
     renamed_fields = {"postgres_conn_id": "conn_id", "mysql_conn_id": "conn_id", "sqlite_conn_id": "conn_id"}
 
     def __init__(self, *args, **kwargs):
-        processor = kwargs.get("output_processor")
+        self.output_processor, self.hook_params = kwargs.get("output_processor"), dict(kwargs.get("hook_params") or {})
         super().__init__(*args, **kwargs)
-        if processor is not None:
-            self._refuse("its `output_processor` is a Python function; process the rows in a Python task after it")
-        elif callable(self.handler) and getattr(self.handler, "__name__", "") not in HANDLERS:
-            self._refuse("its `handler` is a Python function of your own; process the rows in a Python task after it")
 
-    def _refuse(self, why):
-        self.comes_later = "%s with a Python function" % type(self).__name__
-        self.why = why
-        notes.warn("task `%s` cannot run: %s" % (self.task_id, why))
+    def native_spec(self):
+        own = callable(self.handler) and getattr(self.handler, "__name__", "") not in HANDLERS
+        return None if own or self.output_processor is not None else super().native_spec()
+
+    def get_db_hook(self):
+        from .sql_hook import hook_for
+        from .store_values import Connection
+
+        default = {"PostgresOperator": "postgres_default", "MySqlOperator": "mysql_default", "SqliteOperator": "sqlite_default"}
+        name = self.conn_id or next((default[c.__name__] for c in type(self).__mro__ if c.__name__ in default), None)
+        if name is None:
+            raise AirflowException("task `%s` names no connection: give it a conn_id" % self.task_id)
+        return hook_for(Connection.get(name), self.database, **self.hook_params)
+
+    get_hook = get_db_hook
+
+    def execute(self, context):
+        """For functions and classes of the author's own: over a hook, which needs a driver."""
+        from .sql_hook import fetch_all_handler, return_single_query_results
+
+        handler = fetch_all_handler if "handler" not in self._native else self.handler
+        split = bool(self.split_statements)
+        last = self.return_last is not False
+        results = self.get_db_hook().run(
+            sql=self.sql, autocommit=bool(self.autocommit), parameters=self.parameters,
+            handler=handler if self.do_xcom_push or self.output_processor else None, split_statements=split, return_last=last)
+        if self.output_processor is None or results is None:
+            return results
+        single = return_single_query_results(self.sql, last, split)
+        processed = self.output_processor([results] if single else results, [None])
+        return processed[-1] if single else processed
 
     def native_arguments(self):
         arguments = dict(self._native)
@@ -183,15 +203,7 @@ class SqliteOperator(SQLExecuteQueryOperator):
     pass
 
 
-def fetch_all_handler(cursor):
-    """What becomes of the rows, by name; Updraft fetches them itself."""
-    return cursor.fetchall()
-
-
-def fetch_one_handler(cursor):
-    return cursor.fetchone()
-
-
+# What becomes of the rows, by name: Updraft fetches them itself.
 HANDLERS = ("fetch_all_handler", "fetch_one_handler")
 
 
@@ -204,6 +216,11 @@ class EmailOperator(NativeOperator):
     ignored_fields = ("mime_subtype", "mime_charset", "auth_type")
     renamed_fields = {"smtp_conn_id": "conn_id"}
 
+    def execute(self, context):
+        from .mail import send_email
+
+        send_email(**{name: getattr(self, name) for name in type(self).native_fields})
+
 
 class TriggerDagRunOperator(NativeOperator):
     """A run of another DAG."""
@@ -212,8 +229,21 @@ class TriggerDagRunOperator(NativeOperator):
     native_fields = ("trigger_dag_id", "trigger_run_id", "conf", "logical_date", "reset_dag_run",
                      "wait_for_completion", "poke_interval", "allowed_states", "failed_states",
                      "skip_when_already_exists", "fail_when_dag_is_paused", "deferrable", "note")
-    ignored_fields = ("python_callable", "openlineage_inject_parent_info", "run_after")
+    ignored_fields = ("openlineage_inject_parent_info", "run_after", "python_callable")
     renamed_fields = {"execution_date": "logical_date"}
+
+    def __init__(self, *args, **kwargs):
+        # Airflow 1.10 asks a function whether there is to be a run, and with what conf.
+        self.python_callable = kwargs.get("python_callable")
+        super().__init__(*args, **kwargs)
+
+    def native_spec(self):
+        return None if self.python_callable is not None else super().native_spec()
+
+    def execute(self, context):
+        from .trigger_run import execute
+
+        return execute(self, context)
 
 
 class ExternalTaskMarker(EmptyOperator):

@@ -3,14 +3,14 @@
 import abc
 import datetime
 import functools
-import inspect
 import re
 
 from .. import notes
 from . import callbacks, setup_teardown, stack
 from .edge import Edgeable
-from .exceptions import AirflowException, DuplicateTaskIdFound
+from .exceptions import AirflowException, TaskDeferred
 from .param import ParamsDict
+from .signature import signature
 from .words import TriggerRule, WeightRule
 
 VALID_ID = re.compile(r"^[\w.\-]+$")
@@ -67,10 +67,9 @@ SILENT = {
     "start_from_trigger", "run_as_owner", "has_retry_policy",
 }
 
-# Accepted; their effect comes with a later version, and the author is told so once per file.
-LATER = {
-    "pre_execute", "post_execute",
-}
+# Functions to call just before and just after the work; they are arguments of the same name as methods.
+AROUND = ("pre_execute", "post_execute")
+LATER = set(AROUND)
 
 OLD_NAMES = {"task_concurrency": "max_active_tis_per_dag", "xcom_push": "do_xcom_push", "sla_miss": "sla"}
 
@@ -112,14 +111,14 @@ class OperatorMeta(abc.ABCMeta):
         for base in cls.__mro__:
             if "__init__" not in vars(base) or base in (BaseOperator, object):
                 continue
-            for name, parameter in inspect.signature(base.__init__).parameters.items():
+            for name, parameter in signature(base.__init__).parameters.items():
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name != "self":
                     names.add(name)
         return names - {"task_id", "dag", "task_group", "default_args"}
 
     @functools.lru_cache(maxsize=None)
     def _positional_arguments(cls):
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = signature(cls.__init__).parameters.values()
         return [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][1:]
 
 
@@ -136,6 +135,7 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
     comes_later = None
     is_setup = False
     is_teardown = False
+    _pre_execute_function = _post_execute_function = None
     on_failure_fail_dagrun = False
 
     def __init__(self, task_id=None, dag=None, task_group=None, **kwargs):
@@ -173,10 +173,11 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
                                "give the DAG a `deadline`: it is counted for each run", once=("later", "sla"))
                 if not hasattr(type(self), name):
                     setattr(self, name, value)
-            elif name in LATER:
+            elif name in AROUND:
                 value = kwargs.pop(name)
-                if value:
-                    notes.warn("`%s` is read but not called yet" % name, once=("later", name))
+                if value is not None and not callable(value):
+                    raise TypeError("expected %s to be a function, got: %r" % (name, value))
+                setattr(self, "_%s_function" % name, value)
         for name in kwargs:
             known = type(self)._accepted_arguments() | {"task_id", "dag", "task_group"}
             notes.warn(
@@ -203,6 +204,45 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
     def _own_arguments(cls):
         """Arguments that no signature shows."""
         return set()
+
+    @property
+    def upstream(self):
+        return self.upstream_list
+
+    @property
+    def downstream(self):
+        return self.downstream_list
+
+    def has_dag(self):
+        return self.dag is not None
+
+    def get_dag(self):
+        return self.dag
+
+    def get_direct_relatives(self, upstream=False):
+        return self.upstream_list if upstream else self.downstream_list
+
+    def get_direct_relative_ids(self, upstream=False):
+        return {task.task_id for task in self.get_direct_relatives(upstream)}
+
+    def get_flat_relatives(self, upstream=False):
+        """Everything before it, or everything after it."""
+        found, rest = {}, self.get_direct_relatives(upstream)
+        while rest:
+            task = rest.pop()
+            if task not in found:
+                found[task] = None
+                rest.extend(task.get_direct_relatives(upstream))
+        return list(found)
+
+    def get_flat_relative_ids(self, upstream=False):
+        return {task.task_id for task in self.get_flat_relatives(upstream)}
+
+    def add_inlets(self, inlets):
+        self.inlets.extend(inlets)
+
+    def add_outlets(self, outlets):
+        self.outlets.extend(outlets)
 
     # -- edges
 
@@ -301,16 +341,40 @@ class BaseOperator(Edgeable, metaclass=OperatorMeta):
                 setattr(self, field, value)
 
     def pre_execute(self, context):
-        pass
+        if self._pre_execute_function is not None:
+            self._pre_execute_function(context)
 
     def execute(self, context):
         raise NotImplementedError("%s has no `execute` method" % type(self).__name__)
 
     def post_execute(self, context, result=None):
-        pass
+        if self._post_execute_function is not None:
+            self._post_execute_function(context, result)
 
     def on_kill(self):
         pass
+
+    def defer(self, *, trigger, method_name, kwargs=None, timeout=None):
+        """Leaves `execute`; when the trigger has found what it waits for, the method goes on."""
+        raise TaskDeferred(trigger=trigger, method_name=method_name, kwargs=kwargs, timeout=timeout)
+
+    def render_template(self, content, context, jinja_env=None, seen_oids=None):
+        """A template of the author's own, by the package jinja2."""
+        from .templates import jinja_environment, render
+
+        return render(jinja_env or jinja_environment(self.dag), content, context)
+
+    def render_template_fields(self, context, jinja_env=None):
+        """The fields are rendered before the task runs."""
+
+    def get_template_env(self, dag=None):
+        from .templates import jinja_environment
+
+        return jinja_environment(dag or self.dag)
+
+    def dry_run(self):
+        for field in self._argument_fields():
+            self.log.info("%s: %s", field, getattr(self, field, None))
 
     def xcom_pull(self, context, task_ids=None, dag_id=None, key="return_value", **kwargs):
         return context["ti"].xcom_pull(task_ids=task_ids, dag_id=dag_id, key=key, **kwargs)

@@ -6,6 +6,7 @@ import signal
 
 from .exceptions import AirflowException, AirflowSkipException
 from .operator import BaseOperator
+from .signature import signature
 from .xcom_arg import resolve
 
 
@@ -38,44 +39,53 @@ class BashOperator(BaseOperator):
         self.env = env
         self.append_env = append_env
         self.output_encoding = output_encoding
-        code = skip_on_exit_code if skip_exit_code is None else skip_exit_code
-        self.skip_on_exit_code = list(code) if isinstance(code, (list, tuple, set)) else [] if code is None else [code]
+        self.skip_on_exit_code = exit_codes(skip_on_exit_code if skip_exit_code is None else skip_exit_code)
         self.cwd = cwd
         self.output_processor = output_processor
         self._process = None
 
     def execute(self, context):
+        return self.run_command(
+            str(resolve(self.bash_command, context)), env=resolve(self.env, context), append_env=self.append_env,
+            output_encoding=self.output_encoding, skip_on_exit_code=self.skip_on_exit_code, cwd=self.cwd,
+            output_processor=self.output_processor)
+
+    def run_command(self, command, env, append_env, output_encoding, skip_on_exit_code, cwd, output_processor):
+        """The last line that the command prints. Also the work of `@task.bash`."""
         # Loading a DAG file need not pay for these.
         import shutil
         import subprocess
         import tempfile
 
-        env = dict(self.env) if self.env is not None else None
-        if env is not None and self.append_env:
-            env = dict(os.environ, **env)
-        fresh = tempfile.mkdtemp(prefix="airflowtmp") if self.cwd is None else None
+        if env is not None:
+            env = dict(os.environ, **env) if append_env else dict(env)
+        fresh = tempfile.mkdtemp(prefix="airflowtmp") if cwd is None else None
         try:
             last = ""
             self._process = subprocess.Popen(
-                ["bash", "-c", str(self.bash_command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                cwd=self.cwd or fresh, env=env,
+                ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd or fresh, env=env,
             )
             for line in self._process.stdout:
-                last = line.decode(self.output_encoding, "backslashreplace").rstrip()
+                last = line.decode(output_encoding, "backslashreplace").rstrip()
                 print(last, flush=True)
             code = self._process.wait()
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
-        if code in self.skip_on_exit_code:
+        if code in exit_codes(skip_on_exit_code):
             raise AirflowSkipException("Bash command returned exit code %d. Skipping." % code)
         if code != 0:
             raise AirflowException("Bash command failed. The command returned a non-zero exit code %d." % code)
-        return self.output_processor(last) if self.output_processor else last
+        return output_processor(last) if output_processor else last
 
     def on_kill(self):
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+
+
+def exit_codes(value):
+    """One code, several, or None for none."""
+    return list(value) if isinstance(value, (list, tuple, set)) else [] if value is None else [value]
 
 
 class PythonOperator(BaseOperator):
@@ -124,7 +134,7 @@ class PythonOperator(BaseOperator):
 def call(function, args, kwargs, context):
     """Calls with the given arguments, and with those values of the context that the function asks for by name."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = signature(function).parameters
     except (TypeError, ValueError):
         return function(*args, **kwargs)
     taken = list(parameters.values())[: len(args)]

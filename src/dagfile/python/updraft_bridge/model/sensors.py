@@ -207,16 +207,28 @@ class SqlSensor(NativeSensor):
     ignored_fields = ("hook_params", "selector")
 
     def __init__(self, *args, **kwargs):
-        selector = kwargs.get("selector")
+        self.selector, self.hook_params = kwargs.get("selector"), dict(kwargs.get("hook_params") or {})
         super().__init__(*args, **kwargs)
-        for name, value in (("success", self.success), ("failure", self.failure), ("selector", selector)):
-            if callable(value):
-                self.comes_later = "SqlSensor with a Python function"
-                self.why = ("its `%s` is a Python function; write a Jinja expression over `value` and `row` "
-                            "as text instead: \"value > 3\"" % name)
+
+    def native_spec(self):
+        """With a Python function it looks in Python, which needs a driver."""
+        is_python = any(callable(value) for value in (self.success, self.failure, self.selector))
+        return None if is_python else super().native_spec()
 
     def poke(self, context):
-        raise AirflowException("SqlSensor looks without Python; a class built on it cannot call its `poke`")
+        from .sql_hook import hook_for
+        from .store_values import Connection
+
+        records = hook_for(Connection.get(self.conn_id), self.database, **self.hook_params).get_records(
+            self.sql, self.parameters)
+        if not records:
+            if self.fail_on_empty:
+                raise AirflowException("No rows returned, raising as per fail_on_empty flag")
+            return False
+        value = self.selector(records[0]) if callable(self.selector) else records[0][0]
+        if callable(self.failure) and self.failure(value):
+            raise AirflowException("Failure criteria met. self.failure(%s) returned True" % (value,))
+        return bool(self.success(value)) if callable(self.success) else bool(value)
 
 
 SQLSensor = SqlSensor

@@ -1,12 +1,14 @@
-"""Variables and connections: of the node's environment, and, while a task runs, of Updraft's own store.
+"""Variables and connections: of the node's environment, and of Updraft's own store.
 
-While a DAG file is parsed nobody can be asked: then only the environment counts.
+A running task may also keep variables. A file that is described may only ask;
+Updraft remembers what it was told, and describes it again when that changes.
 """
 
 import json
 import os
 import urllib.parse
 
+from .. import imports, notes
 from .exceptions import AirflowException, AirflowNotFoundException
 
 NOT_GIVEN = object()
@@ -18,6 +20,17 @@ _channel = None
 def use_channel(channel):
     global _channel
     _channel = channel
+
+
+def ask_while_loading(question, what, name, variable):
+    """What the store has; without an answer the error says where else the value could come from."""
+    if imports.asking is None:
+        return None
+    try:
+        return imports.asking.ask(question)
+    except RuntimeError as why:
+        raise AirflowException("%s `%s` cannot be looked up while the file is loaded: %s; the environment (%s) needs no look"
+                               % (what, name, why, variable)) from None
 
 
 def channel(what):
@@ -51,12 +64,14 @@ class Variable:
             text = _channel.ask({"type": "get_variable", "key": key})
         else:
             text = from_environment("VAR", key)
+            if text is None:
+                text = ask_while_loading({"type": "get_variable", "key": key}, "variable", key, "AIRFLOW_VAR_" + key.upper())
         if text is not None:
             return json.loads(text) if deserialize_json else text
         for fallback in (default, default_var):
             if fallback is not NOT_GIVEN:
                 return fallback
-        if _channel is None:
+        if _channel is None and imports.asking is None:
             raise KeyError(nobody_to_ask("variable", key, "AIRFLOW_VAR_" + key.upper()))
         raise KeyError("variable `%s` does not exist: set it with `updraft variables set %s VALUE`" % (key, key))
 
@@ -94,7 +109,9 @@ class Variable:
 
 class Connection:
     def __init__(self, conn_id=None, conn_type=None, description=None, host=None, login=None, password=None,
-                 schema=None, port=None, extra=None, uri=None):
+                 schema=None, port=None, extra=None, uri=None, **unknown):
+        for word in unknown:
+            notes.warn("Connection has no argument `%s`; it has no effect" % word)
         self.conn_id, self.conn_type, self.description = conn_id, conn_type, description
         self.host, self.login, self.password, self.schema = host, login, password, schema
         self.port = int(port) if port not in (None, "") else None
@@ -120,22 +137,70 @@ class Connection:
     def extra_dejson(self):
         return json.loads(self.extra) if self.extra else {}
 
+    def get_uri(self):
+        """`type://login:password@host:port/schema?extra`"""
+        quote = urllib.parse.quote
+        kind = (self.conn_type or "").replace("_", "-")
+        host = self.host or ""
+        if "://" in host:
+            kind, _, host = host.partition("://")
+        login = "" if self.login is None and self.password is None else "%s%s@" % (
+            quote(self.login or "", safe=""), "" if self.password is None else ":" + quote(self.password, safe=""))
+        uri = "%s://%s%s%s" % (kind, login, quote(host, safe=""), ":%d" % self.port if self.port else "")
+        uri += "/" + quote(self.schema, safe="") if self.schema else ""
+        if not self.extra:
+            return uri
+        extra = self.extra_dejson
+        is_flat = isinstance(extra, dict) and all(isinstance(v, str) for v in extra.values())
+        query = urllib.parse.urlencode(extra if is_flat else {"__extra__": self.extra})
+        return "%s%s?%s" % (uri, "" if self.schema else "/", query)
+
+    def get_password(self):
+        return self.password
+
+    def get_extra(self):
+        return self.extra
+
+    def get_extra_dejson(self, nested=False):
+        return self.extra_dejson
+
+    def as_json(self):
+        parts = {"conn_type": self.conn_type, "host": self.host, "login": self.login, "password": self.password,
+                 "schema": self.schema, "port": self.port, "extra": self.extra_dejson}
+        return json.dumps({k: v for k, v in parts.items() if v not in (None, {})})
+
+    def get_hook(self, *, hook_params=None):
+        """The hook of the connection's type, where there is one without a provider."""
+        from . import hooks, sql_hook
+
+        own = {"http": hooks.HttpHook, "https": hooks.HttpHook, "fs": hooks.FSHook}.get(self.conn_type)
+        if own is not None:
+            return own(**dict({own.conn_name_attr: self.conn_id}, **(hook_params or {})))
+        return sql_hook.hook_for(self, **(hook_params or {}))
+
     @classmethod
     def get(cls, conn_id):
         if _channel is not None:
-            parts = _channel.ask({"type": "get_connection", "conn_id": conn_id})
-            if parts is None:
-                raise AirflowNotFoundException(
-                    "connection `%s` does not exist: add it with `updraft connections add %s --conn-uri URI`"
-                    % (conn_id, conn_id)
-                )
-            return cls(conn_id=conn_id, **parts)
+            return cls.found(conn_id, _channel.ask({"type": "get_connection", "conn_id": conn_id}))
         text = from_environment("CONN", conn_id)
+        if text is None and imports.asking is not None:
+            parts = ask_while_loading({"type": "get_connection", "conn_id": conn_id}, "connection", conn_id,
+                                      "AIRFLOW_CONN_" + conn_id.upper())
+            return cls.found(conn_id, parts)
         if text is None:
             raise AirflowNotFoundException(nobody_to_ask("connection", conn_id, "AIRFLOW_CONN_" + conn_id.upper()))
         if text.lstrip().startswith("{"):
             return cls(conn_id=conn_id, **json.loads(text))
         return cls(conn_id=conn_id, uri=text)
+
+    @classmethod
+    def found(cls, conn_id, parts):
+        if parts is None:
+            raise AirflowNotFoundException(
+                "connection `%s` does not exist: add it with `updraft connections add %s --conn-uri URI`"
+                % (conn_id, conn_id)
+            )
+        return cls(conn_id=conn_id, **parts)
 
     get_connection_from_secrets = get
 
@@ -153,6 +218,17 @@ class BaseHook:
     @classmethod
     def get_connection(cls, conn_id):
         return Connection.get(conn_id)
+
+    @classmethod
+    def get_connections(cls, conn_id):
+        return [Connection.get(conn_id)]
+
+    @classmethod
+    def get_hook(cls, conn_id, hook_params=None):
+        return Connection.get(conn_id).get_hook(hook_params=hook_params)
+
+    def get_conn(self):
+        raise NotImplementedError("%s has no `get_conn` method" % type(self).__name__)
 
     @property
     def log(self):

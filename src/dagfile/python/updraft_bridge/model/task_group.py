@@ -106,6 +106,26 @@ class TaskGroup(Edgeable):
 
     get_roots, get_leaves = roots_for_edges, leaves_for_edges
 
+    @property
+    def is_root(self):
+        return False
+
+    def has_task(self, task):
+        return self.contains(task)
+
+    def add(self, task):
+        """Puts a task that was made outside into the group; its id stays."""
+        if task.dag is None:
+            self.dag.add_task(task)
+        task.task_group = self
+        return task
+
+    def iter_tasks(self):
+        return iter(self.tasks)
+
+    def get_child_by_label(self, label):
+        return self.dag.get_task(self.child_id(label))
+
     def __enter__(self):
         stack.push_dag(self.dag)
         stack.push_group(self)

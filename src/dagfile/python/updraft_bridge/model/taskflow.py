@@ -9,6 +9,7 @@ from .mapped import MappedArgument, MappedOperator, by_argument, by_kwargs
 from .operator import BaseOperator
 from .branching import BranchPythonOperator, ShortCircuitOperator
 from .operators import PythonOperator
+from .signature import annotations, signature
 from .task_group import TaskGroup
 from .xcom_arg import XComArg
 
@@ -38,13 +39,30 @@ class ShortCircuitDecorated(DecoratedOperator, ShortCircuitOperator):
 
 CLASSES = {"python": DecoratedOperator, "branch": BranchDecorated, "short_circuit": ShortCircuitDecorated}
 
+# Kinds that most files do not have: kind -> module and class, loaded when one is met.
+MORE_CLASSES = {
+    "sensor": ("sensors", "DecoratedSensor"),
+    "bash": ("bash_task", "BashDecorated"),
+    "stub": ("conditional", "StubDecorated"),
+    "virtualenv": ("virtualenv", "VirtualenvDecorated"),
+    "external_python": ("virtualenv", "ExternalPythonDecorated"),
+    "branch_virtualenv": ("virtualenv", "BranchVirtualenvDecorated"),
+    "branch_external_python": ("virtualenv", "BranchExternalPythonDecorated"),
+}
+
+# Kinds of provider packages, and what to install for them.
+OF_PROVIDERS = {
+    "kubernetes": "apache-airflow-providers-cncf-kubernetes", "docker": "apache-airflow-providers-docker",
+    "pyspark": "apache-airflow-providers-apache-spark", "snowpark": "apache-airflow-providers-snowflake",
+}
+
 
 def class_of(kind):
-    if kind == "sensor":
-        # Most files have none, and need not load what sensors need.
-        from .sensors import DecoratedSensor
+    if kind in MORE_CLASSES:
+        import importlib
 
-        return DecoratedSensor
+        module, name = MORE_CLASSES[kind]
+        return getattr(importlib.import_module("." + module, __package__), name)
     return CLASSES.get(kind, DecoratedOperator)
 
 
@@ -82,16 +100,19 @@ class TaskFunction:
         return arguments
 
     def _mark_later(self, task):
-        if self.kind not in CLASSES and self.kind != "sensor":
+        if self.kind in OF_PROVIDERS:
+            from .. import providers
+
+            task.comes_later, task.why = "@task.%s" % self.kind, providers.why(OF_PROVIDERS[self.kind])
+        elif self.kind not in CLASSES and self.kind not in MORE_CLASSES:
             task.comes_later = "@task.%s" % self.kind
         if self.role is not None:
             self.role(task)
 
     def _check_call(self, args, kwargs):
         """A wrong call is best said where it is written, not when the task runs."""
-        signature = inspect.signature(self.function)
         # Parameters without a default may be filled from the context, so only the given ones are bound.
-        signature.bind_partial(*args, **kwargs)
+        signature(self.function).bind_partial(*args, **kwargs)
 
     def override(self, **arguments):
         return self._again(arguments)
@@ -154,7 +175,7 @@ def unique_id(wanted, dag, group):
 
 def returns_mapping(function):
     """Airflow pushes the items of a result one by one when the function says that it returns a dict."""
-    annotation = getattr(function, "__annotations__", {}).get("return")
+    annotation = annotations(function).get("return")
     if isinstance(annotation, str):
         return annotation.startswith(("dict", "Dict", "typing.Dict", "Mapping"))
     origin = getattr(annotation, "__origin__", annotation)
@@ -166,13 +187,18 @@ class TaskDecorator:
 
     KINDS = (
         "python", "bash", "branch", "short_circuit", "virtualenv", "external_python", "branch_virtualenv",
-        "branch_external_python", "sensor", "skip_if", "run_if", "stub", "kubernetes", "docker", "pyspark",
+        "branch_external_python", "sensor", "skip_if", "run_if", "stub", "kubernetes", "docker", "pyspark", "snowpark",
     )
 
     def __init__(self, kind="python"):
         self._kind = kind
 
-    def __call__(self, function=None, **arguments):
+    def __call__(self, function=None, *more, **arguments):
+        if self._kind in ("run_if", "skip_if"):
+            from .conditional import decorate
+
+            # Here the first argument is the question.
+            return decorate(function or arguments.pop("condition", None), self._kind == "run_if", *more, **arguments)
         if function is None:
             return lambda f: self(f, **arguments)
         if isinstance(function, TaskFunction):
@@ -262,7 +288,7 @@ class PartialGroup:
 
     def expand_kwargs(self, kwargs):
         expansion = by_kwargs("expand_kwargs() of group `%s`" % self.function.__name__, kwargs)
-        parameters = inspect.signature(self.function).parameters.values()
+        parameters = signature(self.function).parameters.values()
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return self._make(expansion, [name for name in names if name not in self.kwargs])
 

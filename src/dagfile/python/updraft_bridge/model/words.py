@@ -28,6 +28,14 @@ class TriggerRule(Word):
     ALWAYS = "always"
     DUMMY = "always"
 
+    @classmethod
+    def is_valid(cls, trigger_rule):
+        return trigger_rule in cls.all_triggers()
+
+    @classmethod
+    def all_triggers(cls):
+        return {rule.value for rule in cls}
+
 
 class WeightRule(Word):
     DOWNSTREAM = "downstream"
@@ -81,6 +89,16 @@ class State:
     UPSTREAM_FAILED = TaskInstanceState.UPSTREAM_FAILED
     SKIPPED = TaskInstanceState.SKIPPED
     DEFERRED = TaskInstanceState.DEFERRED
+
+    task_states = (None, *TaskInstanceState)
+    dag_states = (DagRunState.QUEUED, DagRunState.SUCCESS, DagRunState.RUNNING, DagRunState.FAILED)
+    success_states = frozenset([TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED])
+    failed_states = frozenset([TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED])
+    finished = frozenset([*success_states, *failed_states, TaskInstanceState.REMOVED])
+    unfinished = frozenset(state for state in (None, *TaskInstanceState) if state not in (
+        TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED, TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED,
+        TaskInstanceState.REMOVED))
+    running = frozenset([TaskInstanceState.RUNNING, TaskInstanceState.DEFERRED])
 
 
 class WeekDay(enum.IntEnum):

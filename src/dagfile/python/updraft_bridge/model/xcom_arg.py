@@ -178,6 +178,26 @@ class ConcatXComArg(_Made):
         return [value for arg in self.args for value in elements(resolve(arg, context))]
 
 
+class LiteralValue:
+    """A value that is no template, whatever it looks like: `literal("{{ not rendered }}")`."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def resolve(self, context):
+        return self.value
+
+    def __str__(self):
+        return str(self.value)
+
+    def __repr__(self):
+        return "literal(%r)" % (self.value,)
+
+
+def literal(value):
+    return LiteralValue(value)
+
+
 def elements(value):
     """What a value is expanded into."""
     return list(value.items()) if isinstance(value, dict) else list(value or [])
@@ -201,7 +221,7 @@ def tasks_in(value):
 
 def resolve(value, context):
     """The argument with every output in it replaced by its value."""
-    if isinstance(value, (XComArg, DagParam)) or type(value).__name__ == "MappedArgument":
+    if isinstance(value, (XComArg, DagParam, LiteralValue)) or type(value).__name__ == "MappedArgument":
         return value.resolve(context)
     if isinstance(value, dict):
         return {k: resolve(v, context) for k, v in value.items()}

@@ -1,0 +1,4 @@
+from airflow import DAG
+
+while True:
+    pass
