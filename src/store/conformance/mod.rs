@@ -15,6 +15,7 @@ mod lists;
 mod load;
 mod mysql;
 mod notifications;
+mod pictures;
 mod queries;
 mod rows;
 mod vault;

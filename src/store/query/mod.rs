@@ -43,7 +43,7 @@ pub use running::{Owned, QueueLoad};
 pub use runs::RunFilter;
 pub use status::{Counts, LeaderStatus};
 pub use stirring::{Stirring, StirringDag, StirringRun, StirringTask};
-pub use tallies::TaskTally;
+pub use tallies::{Cell as TaskCell, TaskTally};
 pub use versions::ListedVersion;
 pub use workers::ListedWorker;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::graph::Dag;
 use crate::domain::ids::{DagId, VersionNumber};
@@ -45,33 +45,49 @@ pub(super) async fn sketch(dag: &Arc<Dag>, folded: &BTreeSet<String>) -> Result<
     Ok(SKETCHES.keep(key, Arc::new(sketch)))
 }
 
-/// The newest of what was made; each with the moment in which it was last wanted.
-struct Kept<K, V>(Mutex<(u64, HashMap<K, (u64, Arc<V>)>)>);
+/// The newest of what was made.
+struct Kept<K, V>(Mutex<Shelf<K, V>>);
+
+struct Shelf<K, V> {
+    /// Counts the looks.
+    clock: u64,
+    values: HashMap<K, Wanted<V>>,
+}
+
+struct Wanted<V> {
+    /// The look in which it was last wanted.
+    last: u64,
+    value: Arc<V>,
+}
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
-        Self(Mutex::new((0, HashMap::new())))
+        Self(Mutex::new(Shelf { clock: 0, values: HashMap::new() }))
     }
 }
 
 impl<K: Hash + Eq + Clone, V> Kept<K, V> {
+    fn shelf(&self) -> MutexGuard<'_, Shelf<K, V>> {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.clock += 1;
+        shelf
+    }
+
     fn get(&self, key: &K) -> Option<Arc<V>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, values) = &mut *kept;
-        *clock += 1;
-        let (wanted, value) = values.get_mut(key)?;
-        *wanted = *clock;
-        Some(Arc::clone(value))
+        let mut shelf = self.shelf();
+        let now = shelf.clock;
+        let found = shelf.values.get_mut(key)?;
+        found.last = now;
+        Some(Arc::clone(&found.value))
     }
 
     fn keep(&self, key: K, value: Arc<V>) -> Arc<V> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, values) = &mut *kept;
-        *clock += 1;
-        values.insert(key, (*clock, Arc::clone(&value)));
-        if values.len() > MOST {
-            let oldest = values.iter().min_by_key(|(_, (wanted, _))| *wanted).map(|(key, _)| key.clone());
-            oldest.and_then(|key| values.remove(&key));
+        let mut shelf = self.shelf();
+        let last = shelf.clock;
+        shelf.values.insert(key, Wanted { last, value: Arc::clone(&value) });
+        if shelf.values.len() > MOST {
+            let oldest = shelf.values.iter().min_by_key(|(_, wanted)| wanted.last).map(|(key, _)| key.clone());
+            oldest.and_then(|key| shelf.values.remove(&key));
         }
         value
     }

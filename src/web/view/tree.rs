@@ -50,6 +50,13 @@ impl Tree {
     }
 }
 
+/// What stands directly in a group.
+enum Entry {
+    Task(TaskIx),
+    /// By its place in the definition, with everything in it.
+    Group(usize, Vec<TaskIx>),
+}
+
 struct Growing<'a> {
     dag: &'a Dag,
     folded: &'a BTreeSet<String>,
@@ -62,12 +69,12 @@ struct Growing<'a> {
 impl Growing<'_> {
     fn add(&mut self, group: Option<&GroupId>, parent: Option<usize>, depth: usize) {
         let (tasks, groups) = self.inside.get(&group.cloned()).cloned().unwrap_or_default();
-        let mut entries: Vec<(usize, Result<TaskIx, (usize, Vec<TaskIx>)>)> =
-            tasks.into_iter().map(|ix| (self.ranks[ix.usize()], Ok(ix))).collect();
+        let mut entries: Vec<(usize, Entry)> =
+            tasks.into_iter().map(|ix| (self.ranks[ix.usize()], Entry::Task(ix))).collect();
         for at in groups {
             let all = self.all_in(&self.dag.definition.groups[at].group_id);
             let first = all.iter().map(|ix| self.ranks[ix.usize()]).min().unwrap_or(usize::MAX);
-            entries.push((first, Err((at, all))));
+            entries.push((first, Entry::Group(at, all)));
         }
         entries.sort_by_key(|(rank, _)| *rank);
         for (_, entry) in entries {
@@ -77,11 +84,11 @@ impl Growing<'_> {
                 short.filter(|short| !short.is_empty()).unwrap_or(id).to_owned()
             };
             match entry {
-                Ok(ix) => {
+                Entry::Task(ix) => {
                     let label = short(self.dag.task(ix).task_id.as_str());
                     self.items.push(Item { kind: Kind::Task(ix), parent, depth, label });
                 }
-                Err((at, tasks)) => {
+                Entry::Group(at, tasks) => {
                     let group = &self.dag.definition.groups[at];
                     let is_folded = self.folded.contains(group.group_id.as_str());
                     let label = group.label.clone().unwrap_or_else(|| short(group.group_id.as_str()));

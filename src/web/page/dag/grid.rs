@@ -38,7 +38,10 @@ pub(super) async fn show(web: &Web, look: &Look) -> Result<Shown, Error> {
     let mut runs = web.store.runs(&filter).await?;
     runs.reverse();
     let keys: Vec<RunKey> = runs.iter().map(|run| run.key).collect();
-    let stands = stands(web.store.tallies(&keys).await?);
+    let mut stands: HashMap<(RunKey, TaskId), Tally> = HashMap::new();
+    for cell in web.store.cells(&keys).await? {
+        stands.entry((cell.run, cell.task_id)).or_default().add(cell.state, cell.count);
+    }
     let rows = rows(look, &runs, &stands);
     let grid = Grid { runs: runs.iter().map(|run| column_of(look, run)).collect(), rows };
     let cells = grid.runs.len() * grid.rows.len();

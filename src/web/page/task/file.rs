@@ -280,7 +280,11 @@ mod tests {
 
     #[test]
     fn the_first_error_is_found() {
-        let (_kept, mut log) = file(["no ERRORS", "fine", "psql: ERROR: no"].into_iter().map(str::to_owned));
+        let (_kept, mut log) = file(
+            ["no ERRORS", "echo ERROR", "[2026-11-21T12:00:00.123+0000] {bash} INFO - psql: ERROR: no"]
+                .into_iter()
+                .map(str::to_owned),
+        );
         assert_eq!(log.first_error().expect("a look"), Some(3));
         let (_kept, mut log) = file(["fine".to_owned()].into_iter());
         assert_eq!(log.first_error().expect("a look"), None);

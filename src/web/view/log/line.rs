@@ -98,9 +98,11 @@ pub fn is_error(line: &Line<'_>) -> bool {
         return false;
     }
     let begins = ["Traceback (most recent call last)", "error:", "Error:", "fatal:", "panic:"];
-    line.time.is_some() && line.level >= Level::Error
+    // A line without a head is the rest of one of ours, such as a command of several lines.
+    let has_head = line.time.is_some();
+    has_head && line.level >= Level::Error
         || begins.iter().any(|begin| text.starts_with(begin))
-        || ["ERROR", "FATAL", "CRITICAL"].iter().any(|word| is_word(text, word))
+        || has_head && ["ERROR", "FATAL", "CRITICAL"].iter().any(|word| is_word(text, word))
 }
 
 fn is_word(text: &str, word: &str) -> bool {
@@ -134,14 +136,13 @@ mod tests {
         assert!(is("[2026-11-21T12:00:00.123+0000] {task} ERROR - exit code 1"));
         assert!(
             is("Traceback (most recent call last):")
-                && is("psql: ERROR: no such table")
+                && is("[2026-11-21T12:00:00.123+0000] {bash} INFO - psql: ERROR: no such table")
                 && is("fatal: not a repository")
         );
         assert!(
             !is("Running command: bash -c echo ERROR")
-                && !is("no ERRORS today")
-                && !is("MY_ERROR=1")
-                && !is("0 errors")
+                && !is("[2026-11-21T12:00:00.123+0000] {bash} INFO - no ERRORS today, MY_ERROR=1")
+                && !is("echo ERROR")
         );
     }
 }
