@@ -105,7 +105,9 @@ type Made = (VersionNumber, Time);
 
 /// The cards. Cheap to clone; every clone shares them.
 #[derive(Clone, Default)]
-pub struct Catalogue(Arc<Mutex<HashMap<DagId, (Made, Arc<Card>)>>>);
+pub struct Catalogue(Arc<Mutex<Cards>>);
+
+type Cards = HashMap<DagId, (Made, Arc<Card>)>;
 
 impl Catalogue {
     /// All DAGs that are not stale, by name.

@@ -120,17 +120,21 @@ fn progress(entry: &BackfillEntry) -> Markup {
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .collect();
-    let mut at = 0;
+    let bars = parts.iter().scan(0, |at, (state, count)| {
+        let width = (count * WIDTH / dates).max(1);
+        let begin = *at;
+        *at += width;
+        Some((*state, begin, width))
+    });
+    let bars: Vec<_> = bars.collect();
     let said: Vec<String> = parts.iter().map(|(state, count)| format!("{} {state}", number::count(*count))).collect();
     let left = number::count(entry.left());
     html! {
         svg.bars width=(WIDTH) height="10" role="img" aria-label=(said.join(", ")) {
             title { (said.join(", ")) ", " (left) " left" }
             rect.s-none.faint width=(WIDTH) height="8" y="1" rx="2" {}
-            @for (state, count) in &parts {
-                @let width = (count * WIDTH / dates).max(1);
+            @for (state, at, width) in &bars {
                 rect class=(Look::from(*state).class) x=(at) y="1" width=(width) height="8" {}
-                @let _moved = { at += width; };
             }
         }
         span.quiet { (number::count(entry.row.dealt.into())) "/" (number::count(entry.row.dates.into())) }
