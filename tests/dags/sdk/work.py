@@ -23,7 +23,7 @@ def work():
         return n * n
 
     @task
-    def total(values, factor="{{ params.factor }}"):
+    def total(values, factor):
         return sum(values) * int(factor)
 
     @task(multiple_outputs=True)
@@ -65,7 +65,7 @@ def work():
         return context["task_reschedule_count"] > 0
 
     squares = square.expand(n=numbers())
-    sum_of = total(squares)
+    sum_of = total(squares, "{{ params.factor }}")
     both = parts()
     show(both["left"], both["right"])
     choose(sum_of) >> [EmptyOperator(task_id="small"), BashOperator(task_id="big", bash_command="echo {{ ti.xcom_pull('total') }}")]
