@@ -60,11 +60,8 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().expect("a temporary folder"));
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("dags");
-        fs::create_dir(home.path().join("dags")).expect("a new folder");
-        for entry in fs::read_dir(examples).expect("the examples") {
-            let path = entry.expect("a file").path();
-            fs::copy(&path, home.path().join("dags").join(path.file_name().expect("a name"))).expect("a copy");
-        }
+        let copied = Command::new("cp").arg("-R").args([examples.as_path(), home.path()]).status().expect("cp");
+        assert!(copied.success(), "a copy of the examples");
         for text in ["yaml", "python", "toml"].into_iter().flat_map(blocks) {
             let name = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a comment with its name");
             fs::write(home.path().join(name), text).expect("a file that is written");

@@ -83,7 +83,10 @@ impl Served {
     /// Runs a script with the address and the password of the administrator.
     fn tell(&self, python: &Path, script: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/api").join(script);
-        let output = run_to_its_end(Command::new(python).arg(script).arg(self.url()).arg(self.password()));
+        // The fuzzer keeps what it found where it is started.
+        let mut command = Command::new(python);
+        command.arg(script).arg(self.url()).arg(self.password()).current_dir(self.home.path());
+        let output = run_to_its_end(&mut command);
         println!("{}", String::from_utf8_lossy(&output.stdout));
     }
 }
