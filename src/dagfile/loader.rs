@@ -130,7 +130,7 @@ impl Loader {
     /// Waits for a slow file; without one it waits for ever. May be dropped while it waits: nothing is lost.
     pub async fn more(&mut self) -> Vec<FileResult> {
         while self.read.is_empty() {
-            match self.reading.join_next().await {
+            match self.reading.join_next_with_id().await {
                 Some(finished) => self.finished(finished),
                 None => std::future::pending().await,
             }
@@ -154,7 +154,7 @@ impl Loader {
         tokio::pin!(patience);
         loop {
             tokio::select! {
-                finished = self.reading.join_next() => match finished {
+                finished = self.reading.join_next_with_id() => match finished {
                     Some(finished) => self.finished(finished),
                     None => break,
                 },
@@ -167,12 +167,14 @@ impl Loader {
         results
     }
 
-    /// A reading that was given up says nothing.
-    fn finished(&mut self, finished: Result<FileResult, JoinError>) {
+    /// A reading that was given up says nothing, also when it had ended by then.
+    fn finished(&mut self, finished: Result<(Id, FileResult), JoinError>) {
         match finished {
-            Ok(result) => {
-                self.by_file.remove(&result.file);
-                self.read.push(result);
+            Ok((id, result)) => {
+                if self.by_file.get(&result.file).is_some_and(|(known, _)| *known == id) {
+                    self.by_file.remove(&result.file);
+                    self.read.push(result);
+                }
             }
             Err(failure) if failure.is_cancelled() => {}
             // A panic of a library over one file is that file's problem.

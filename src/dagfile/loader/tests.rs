@@ -152,3 +152,16 @@ async fn the_example_dags_are_free_of_problems() {
         assert!(!result.dags.is_empty(), "{}", result.file.path);
     }
 }
+
+#[tokio::test]
+async fn what_was_read_of_a_file_that_is_gone_meanwhile_counts_no_more() {
+    let mut dags = Dags::new();
+    dags.write("brief.yaml", ONE);
+    dags.loader.begin(SourceFile::new("brief.yaml").expect("a DAG file"));
+    while !dags.loader.by_file.values().all(|(_, reading)| reading.is_finished()) {
+        tokio::task::yield_now().await;
+    }
+    dags.loader.forget("brief.yaml");
+    dags.write("other.yaml", "dag_id: other\ntasks:\n  a: {bash: echo}\n");
+    assert_eq!(summary(&dags.load(&["other.yaml"]).await), ["other.yaml: other; "]);
+}

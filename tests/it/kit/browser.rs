@@ -18,6 +18,9 @@ use super::wait::wait_for;
 /// What chromedriver says when it listens.
 const LISTENS: &str = "was started successfully on port ";
 
+/// How often a driver is started before that counts as a fault.
+const STARTS: usize = 10;
+
 /// One window. Everything ends when it is dropped.
 pub struct Browser {
     client: Option<Client>,
@@ -187,8 +190,14 @@ impl Browser {
     }
 }
 
-/// A driver on a port of its own.
+/// A driver on a port of its own. It takes a free port of IPv4 and then the same one of IPv6, where somebody else may
+/// have it: then it leaves, and another one is started.
 fn start_driver() -> (Child, u16) {
+    let started = std::iter::repeat_with(try_driver).take(STARTS).flatten().next();
+    started.expect("chromedriver says on which port it listens")
+}
+
+fn try_driver() -> Option<(Child, u16)> {
     let mut command = Command::new("chromedriver");
     command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut driver = command.spawn().unwrap_or_else(|why| {
@@ -199,7 +208,10 @@ fn start_driver() -> (Child, u16) {
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.split_once(LISTENS)?.1.trim_end_matches('.').parse().ok());
-    (driver, port.expect("chromedriver says on which port it listens"))
+    if port.is_none() {
+        driver.wait().expect("a driver without output has ended");
+    }
+    Some((driver, port?))
 }
 
 impl Drop for Browser {
