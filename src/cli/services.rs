@@ -10,12 +10,12 @@ use crate::node;
 use super::error::CliError;
 use super::session::Session;
 
-/// What the unit files of Airflow may say.
+/// What sends a service of Airflow into the background, and is without effect here.
 #[derive(Clone, Debug, Args)]
-pub struct Service {
+pub struct Background {
     /// Accepted for Airflow; it stays in the foreground, as supervisors want it.
     #[arg(short = 'D', long, hide = true)]
-    daemon: bool,
+    pub daemon: bool,
     /// Accepted for Airflow; without effect.
     #[arg(long, hide = true)]
     pid: Option<PathBuf>,
@@ -25,6 +25,13 @@ pub struct Service {
     stdout: Option<PathBuf>,
     #[arg(long, hide = true)]
     stderr: Option<PathBuf>,
+}
+
+/// What the unit files of Airflow may say.
+#[derive(Clone, Debug, Args)]
+pub struct Service {
+    #[command(flatten)]
+    background: Background,
     #[arg(short = 's', long, hide = true)]
     skip_serve_logs: bool,
     #[arg(short = 'd', long, hide = true)]
@@ -68,7 +75,7 @@ impl Triggerer {
 }
 
 fn idle(session: &mut Session, who: &str, service: &Service) -> Result<(), CliError> {
-    if service.daemon {
+    if service.background.daemon {
         session.say("--daemon has no effect: this stays in the foreground");
     }
     let say =

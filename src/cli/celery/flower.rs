@@ -10,6 +10,7 @@ use crate::node::web_server::Served;
 
 use super::super::error::CliError;
 use super::super::node::{configured, flag};
+use super::super::services::Background;
 use super::super::session::Session;
 
 #[derive(Clone, Debug, Args)]
@@ -31,23 +32,14 @@ pub struct Flower {
     flower_conf: Option<PathBuf>,
     #[arg(short = 'u', long, hide = true)]
     url_prefix: Option<String>,
-    /// Accepted for Airflow; it stays in the foreground, as supervisors want it.
-    #[arg(short = 'D', long, hide = true)]
-    daemon: bool,
-    #[arg(long, hide = true)]
-    pid: Option<PathBuf>,
-    #[arg(short = 'l', long, hide = true)]
-    log_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    stdout: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    stderr: Option<PathBuf>,
+    #[command(flatten)]
+    background: Background,
 }
 
 impl Flower {
     pub fn run(self, session: &mut Session) -> Result<(), CliError> {
         let without_effect = [
-            ("--daemon", self.daemon),
+            ("--daemon", self.background.daemon),
             ("--url-prefix", self.url_prefix.is_some()),
             ("--flower-conf", self.flower_conf.is_some()),
         ];

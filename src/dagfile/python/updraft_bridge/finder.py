@@ -114,8 +114,6 @@ class TableLoader:
         if name in self.names:
             if name in surface.NAMES:
                 return made(name)
-            if name in surface.LATER:
-                return made_later(name, module)
         # `from airflow.operators import bash`, `airflow.utils.dates.days_ago` after `import airflow`.
         path = "%s.%s" % (module, name)
         if surface.names_of(path) is not None or surface.is_package(path) or providers.is_foreign(path):
@@ -124,8 +122,6 @@ class TableLoader:
         if module in ("airflow.operators", "airflow.sensors", "airflow.hooks"):
             if name in surface.NAMES:
                 return made(name)
-            if name in surface.LATER:
-                return made_later(name, module)
         error = AttributeError("module %r has no attribute %r" % (module, name))
         error.updraft_hint = notes.did_you_mean(name, self.names)
         raise error
@@ -152,21 +148,10 @@ class ForeignLoader:
         module._updraft_make = make
 
 
-_later = {}
-
-
 def made(name):
     module, attribute = surface.target(name)
     ours = importlib.import_module(module)
     return ours if attribute is None else getattr(ours, attribute)
-
-
-def made_later(name, module):
-    if name not in _later:
-        from .model import later
-
-        _later[name] = later.make(name, module, "%s comes with a later version of Updraft" % name)
-    return _later[name]
 
 
 def public_names(module):

@@ -108,7 +108,7 @@ def hint_for_name(error, frames):
 def hint_to_import(name):
     from . import surface
 
-    if name in surface.NAMES or name in surface.LATER:
+    if name in surface.NAMES:
         for module, names in surface.MODULES.items():
             if module != "airflow.sdk" and name in names.split():
                 return "add `from %s import %s`" % (module, name)

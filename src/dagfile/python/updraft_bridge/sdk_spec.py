@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from .spec import Unwritable, argument, distance, given, json_value, relative_file, seconds, unless
+from .spec import Unwritable, argument, distance, given, json_value, period, relative_file, seconds, unless
 from . import notes
 
 BASH = ("airflow.providers.standard.operators.bash", "BashOperator")
@@ -328,8 +328,7 @@ def schedule(dag, value):
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, datetime.timedelta):
-        months, years = getattr(value, "months", 0), getattr(value, "years", 0)
-        return distance(value.total_seconds() - 86400 * (30 * months + 365 * years), months, years)
+        return period(value)
     kind = type(value).__name__
     if kind == "relativedelta":
         fixed = ((value.days * 24 + value.hours) * 60 + value.minutes) * 60 + value.seconds + value.microseconds / 1e6

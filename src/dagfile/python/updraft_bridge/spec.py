@@ -399,6 +399,13 @@ def timezone(dag):
     return name
 
 
+def period(value):
+    """The distance that a timedelta is, or a duration of pendulum's."""
+    months, years = getattr(value, "months", 0), getattr(value, "years", 0)
+    # pendulum counts a month as 30 days and a year as 365 in a duration's total.
+    return distance(value.total_seconds() - 86400 * (30 * months + 365 * years), months, years)
+
+
 def schedule(dag):
     return one_schedule(dag, dag.schedule)
 
@@ -407,9 +414,7 @@ def one_schedule(dag, value):
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, datetime.timedelta):
-        months, years = getattr(value, "months", 0), getattr(value, "years", 0)
-        # pendulum counts a month as 30 days and a year as 365 in a duration's total.
-        return distance(value.total_seconds() - 86400 * (30 * months + 365 * years), months, years)
+        return period(value)
     kind = type(value).__name__
     if kind == "relativedelta":
         fixed = ((value.days * 24 + value.hours) * 60 + value.minutes) * 60 + value.seconds + value.microseconds / 1e6

@@ -89,14 +89,10 @@ NAMES = {
     "AsyncCallback": "callbacks", "SyncCallback": "callbacks",
 }
 
-# Names that load, keep their place in the graph, and cannot run in this version.
-LATER = set(
-)
-
 _OPERATORS = "BaseOperator chain chain_linear cross_downstream"
 _EXCEPTIONS = "*exceptions"
 
-# Module -> its names: those of NAMES or LATER; `*x` is everything public in our module x.
+# Module -> its names, of those in NAMES; `*x` is everything public in our module x.
 MODULES = {
     "airflow": "DAG Dataset Asset AssetAlias XComArg macros conf version dag task settings AirflowException",
     "airflow.sdk": (
